@@ -1,0 +1,123 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// fail ends the execution because of a record.
+func (e *Exec) fail(t *Task, reason string) {
+	status := "FAILED"
+	switch t.Status {
+	case "CANCELED":
+		status = "TERMINATED"
+	case "TIMED_OUT":
+		status = "TIMED_OUT"
+	}
+	if reason == "" {
+		reason = fmt.Sprintf("Task %s failed with status: %s and reason: '%s'", t.Key(), status, t.Reason)
+	}
+	e.end(status, reason, t)
+}
+
+// complete ends an execution that has nothing left to do.
+func (e *Exec) complete() {
+	var bad []string
+	for _, t := range e.tasks {
+		if !t.retried && !successful(t.Status) {
+			bad = append(bad, fmt.Sprintf("Task %s failed with status: %s and reason: '%s'", t.Key(), t.Status, t.Reason))
+		}
+	}
+	if len(bad) > 0 {
+		e.end("FAILED", strings.Join(bad, ". "), nil)
+		return
+	}
+	e.end("COMPLETED", "", nil)
+}
+
+// end ends the execution, what is open in it, and its children. The output is
+// that of a TERMINATE record, or the definition's, or that of the record that
+// is to blame, or that of the last one.
+func (e *Exec) end(status, reason string, because *Task) {
+	e.Status, e.Reason = status, reason
+	if because == nil && len(e.tasks) > 0 {
+		because = e.tasks[len(e.tasks)-1]
+	}
+	switch {
+	case because == nil:
+	case because.step.Type == "TERMINATE" && because.Status == "COMPLETED":
+		e.Output = because.own
+	case len(e.def.Output) > 0:
+		e.Output = e.evaluate(e.def.Output).(map[string]any)
+	default:
+		e.Output = copyOf(because.output()).(map[string]any)
+	}
+	for _, t := range e.tasks {
+		if !t.Open() {
+			continue
+		}
+		t.Status = "CANCELED"
+		if t.Child != nil && !t.Child.Ended() {
+			below := "Parent workflow has been terminated with reason: " + reason
+			if reason == "" {
+				below = "Parent workflow has been terminated with status " + status
+			}
+			t.Child.end("TERMINATED", below, nil)
+		}
+	}
+	if e.parent != nil {
+		e.world.pending = append([]func(){e.report}, e.world.pending...)
+	}
+}
+
+// startChild starts the execution of a SUB_WORKFLOW record.
+func (e *Exec) startChild(t *Task) {
+	w := e.world
+	p := t.step.Child
+	source := w.Definition(p.Name, p.Version)
+	if source == nil {
+		t.Status = "FAILED"
+		t.Reason = fmt.Sprintf("No such workflow defined. name=%s, version=%d", p.Name, p.Version)
+		return
+	}
+	d, err := decodeDefinition(source)
+	if err != nil {
+		t.Status, t.Reason = "FAILED", err.Error()
+		return
+	}
+	t.Status, t.start = "IN_PROGRESS", w.Now
+	t.Child = w.create(d, copyOf(t.Input["workflowInput"]).(map[string]any), t)
+	t.own = map[string]any{"subWorkflowId": t.Child.Key()}
+	w.pending = append(w.pending, t.Child.begin)
+}
+
+// report carries the end of a child to the record that started it.
+func (e *Exec) report() {
+	t := e.parent
+	if !t.Open() || t.Child != e {
+		return
+	}
+	t.Status = e.Status
+	if e.Status == "TERMINATED" {
+		t.Status = "CANCELED"
+	}
+	maps.Copy(t.own, copyOf(e.Output).(map[string]any))
+	if !successful(t.Status) {
+		t.Reason = fmt.Sprintf("Sub workflow %s.%d/%s failure reason: %s", e.def.Name, e.def.Version, e.Key(), e.Reason)
+	}
+	t.exec.decide()
+}
+
+// Failed returns the names of the records that failed for good or for a time,
+// each once, in order.
+func (e *Exec) Failed() []string {
+	names := map[string]bool{}
+	for _, t := range e.tasks {
+		if t.Status == "FAILED" || t.Status == "FAILED_WITH_TERMINAL_ERROR" {
+			names[t.Name()] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}

@@ -1,0 +1,174 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+)
+
+// settle works on children and due times until nothing is left.
+func (w *World) settle() {
+	for {
+		if len(w.pending) > 0 {
+			next := w.pending[0]
+			w.pending = w.pending[1:]
+			next()
+			continue
+		}
+		if !w.fire() {
+			return
+		}
+	}
+}
+
+func (w *World) open(key string) (*Task, error) {
+	t := w.Find(key)
+	if t == nil || !t.Open() || t.exec.Ended() {
+		return nil, fmt.Errorf("record %s is not open: %w", key, ErrRefused)
+	}
+	return t, nil
+}
+
+func (w *World) closeTask(key, status, reason string, output []byte) error {
+	t, err := w.open(key)
+	if err != nil {
+		return err
+	}
+	t.Status, t.own = status, object(output)
+	if reason != "" || status != "COMPLETED" {
+		t.Reason = reason
+	}
+	t.exec.decide()
+	w.settle()
+	return nil
+}
+
+// Complete completes an open record with an output that replaces what it had.
+func (w *World) Complete(key string, output []byte) error {
+	return w.closeTask(key, "COMPLETED", "", output)
+}
+
+// Fail fails an open record; terminal says that it may not be retried.
+func (w *World) Fail(key, reason string, terminal bool, output []byte) error {
+	status := "FAILED"
+	if terminal {
+		status = "FAILED_WITH_TERMINAL_ERROR"
+	}
+	return w.closeTask(key, status, reason, output)
+}
+
+// Poll hands a scheduled record to a worker.
+func (w *World) Poll(key string) error {
+	t, err := w.open(key)
+	if err != nil {
+		return err
+	}
+	if t.step.Type != "SIMPLE" || t.Status != "SCHEDULED" || w.Now < t.ready {
+		return fmt.Errorf("record %s is not to be polled: %w", key, ErrRefused)
+	}
+	t.Status, t.callback, t.updated = "IN_PROGRESS", 0, w.Now
+	if t.start == 0 {
+		t.start = w.Now
+	}
+	w.settle()
+	return nil
+}
+
+// Progress takes a record back from its worker for some seconds.
+func (w *World) Progress(key string, output []byte, callbackSeconds int64) error {
+	t, err := w.open(key)
+	if err != nil {
+		return err
+	}
+	t.Status, t.callback, t.updated, t.own = "SCHEDULED", callbackSeconds, w.Now, object(output)
+	t.ready = w.Now + 1000*callbackSeconds
+	w.settle()
+	return nil
+}
+
+// Pause pauses a running execution.
+func (w *World) Pause(e *Exec) error {
+	if e.Ended() {
+		return fmt.Errorf("execution %q is %s: %w", e.Key(), e.Status, ErrRefused)
+	}
+	e.Status = "PAUSED"
+	return nil
+}
+
+// Resume lets a paused execution go on.
+func (w *World) Resume(e *Exec) error {
+	if e.Status != "PAUSED" {
+		return fmt.Errorf("execution %q is %s: %w", e.Key(), e.Status, ErrRefused)
+	}
+	e.Status, e.retried = "RUNNING", w.Now
+	e.decide()
+	w.settle()
+	return nil
+}
+
+// Terminate ends an execution.
+func (w *World) Terminate(e *Exec, reason string) error {
+	switch e.Status {
+	case "COMPLETED":
+		return fmt.Errorf("execution %q is COMPLETED: %w", e.Key(), ErrRefused)
+	case "TERMINATED":
+		return nil
+	case "FAILED", "TIMED_OUT":
+		e.Status, e.Reason = "TERMINATED", reason
+		return nil
+	}
+	e.end("TERMINATED", reason, nil)
+	w.settle()
+	return nil
+}
+
+// Skip makes a SKIPPED record for a step that has none.
+func (w *World) Skip(e *Exec, ref string, output []byte) error {
+	s := find(e.def.Tasks, ref)
+	if e.Status != "RUNNING" || s == nil || e.latest(ref) != nil {
+		return fmt.Errorf("step %s cannot be skipped: %w", ref, ErrRefused)
+	}
+	t := e.record(s, nil, 0, 0)
+	t.Status, t.Type, t.own, t.Input = "SKIPPED", s.Name, object(output), map[string]any{}
+	e.decide()
+	w.settle()
+	return nil
+}
+
+// Signal completes the first open WAIT of an execution, else of the first
+// running child, depth first, that has one.
+func (w *World) Signal(e *Exec, output []byte) error {
+	t := e.waiting()
+	if t == nil {
+		return fmt.Errorf("nothing waits in %q: %w", e.Key(), ErrRefused)
+	}
+	t.Status = "COMPLETED"
+	maps.Copy(t.own, object(output))
+	t.exec.decide()
+	w.settle()
+	return nil
+}
+
+func (e *Exec) waiting() *Task {
+	if e.Ended() {
+		return nil
+	}
+	for _, t := range e.tasks {
+		if t.step.Type == "WAIT" && t.Open() {
+			return t
+		}
+	}
+	for _, t := range e.tasks {
+		if t.Child != nil {
+			if found := t.Child.waiting(); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// Advance moves the time on and lets everything happen that is due by then.
+func (w *World) Advance(millis int64) {
+	w.Now += millis
+	w.settle()
+}

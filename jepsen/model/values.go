@@ -1,0 +1,185 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// evaluate returns the value with every ${path} in its texts replaced. A text
+// that is nothing but one expression becomes the value found.
+func (e *Exec) evaluate(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, inner := range v {
+			out[k] = e.evaluate(inner)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, inner := range v {
+			out[i] = e.evaluate(inner)
+		}
+		return out
+	case string:
+		return e.evaluateText(v)
+	}
+	return v
+}
+
+func (e *Exec) evaluateText(s string) any {
+	var b strings.Builder
+	rest := s
+	for {
+		open := strings.Index(rest, "${")
+		if open < 0 {
+			b.WriteString(rest)
+			return b.String()
+		}
+		end := strings.Index(rest[open:], "}") + open
+		value := e.lookup(rest[open+2 : end])
+		if len(rest) == len(s) && open == 0 && end == len(s)-1 {
+			return copyOf(value)
+		}
+		b.WriteString(rest[:open])
+		b.WriteString(text(value))
+		rest = rest[end+1:]
+	}
+}
+
+func (e *Exec) lookup(path string) any {
+	parts := strings.Split(path, ".")
+	var v any
+	if parts[0] == "workflow" {
+		v = e.document()
+	} else if t := e.latest(parts[0]); t != nil {
+		v = t.document()
+	}
+	for _, p := range parts[1:] {
+		m, _ := v.(map[string]any)
+		v = m[p]
+	}
+	return v
+}
+
+// document is what expressions see of the execution.
+func (e *Exec) document() map[string]any {
+	return map[string]any{
+		"input":        e.input,
+		"output":       e.Output,
+		"status":       e.Status,
+		"variables":    e.variables,
+		"workflowType": e.def.Name,
+		"version":      json.Number(fmt.Sprint(e.def.Version)),
+	}
+}
+
+// document is what expressions see of a record.
+func (t *Task) document() map[string]any {
+	return map[string]any{
+		"input":             t.Input,
+		"output":            t.output(),
+		"status":            t.Status,
+		"taskType":          t.Type,
+		"retryCount":        json.Number(fmt.Sprint(t.Retry)),
+		"iteration":         json.Number(fmt.Sprint(t.Iteration)),
+		"referenceTaskName": t.Name(),
+	}
+}
+
+// output returns the output of a record. Those of JOIN and DO_WHILE are made of
+// the outputs of other records, as they are now.
+func (t *Task) output() map[string]any {
+	switch t.step.Type {
+	case "JOIN":
+		out := map[string]any{}
+		for _, ref := range t.step.JoinOn {
+			if m := t.exec.last(ref, t.loop, t.Iteration); m != nil && len(m.output()) > 0 {
+				out[ref] = m.output()
+			}
+		}
+		return out
+	case "DO_WHILE":
+		return t.loopOutput()
+	}
+	return t.own
+}
+
+func (t *Task) loopOutput() map[string]any {
+	if !t.begun {
+		return map[string]any{}
+	}
+	out := map[string]any{"iteration": number(t.round)}
+	if t.listed && t.round > 0 {
+		out["loopIndex"] = number(t.round - 1)
+		out["loopItem"] = t.items[t.round-1]
+	}
+	for _, x := range t.exec.tasks {
+		if x.loop != t {
+			continue
+		}
+		key := fmt.Sprint(x.Iteration)
+		round, _ := out[key].(map[string]any)
+		if round == nil {
+			round = map[string]any{}
+			out[key] = round
+		}
+		round[x.step.Ref] = x.output()
+	}
+	return out
+}
+
+func number(n int) json.Number { return json.Number(fmt.Sprint(n)) }
+
+// text is how a value reads within a text.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return v
+	case bool, json.Number:
+		return fmt.Sprint(v)
+	}
+	return canonical(v)
+}
+
+// canonical writes a value as JSON with its keys in order.
+func canonical(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "not JSON: " + err.Error()
+	}
+	return string(b)
+}
+
+// copyOf returns a value that shares nothing with v.
+func copyOf(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, inner := range v {
+			out[k] = copyOf(inner)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, inner := range v {
+			out[i] = copyOf(inner)
+		}
+		return out
+	}
+	return v
+}
+
+func object(source []byte) map[string]any {
+	var m map[string]any
+	if len(source) > 0 && decode(source, &m) != nil {
+		m = nil
+	}
+	if m == nil {
+		m = map[string]any{}
+	}
+	return m
+}
