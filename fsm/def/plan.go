@@ -1,0 +1,155 @@
+package def
+
+import "github.com/pawlhq/pawl/fsm/expr"
+
+// Kind is what a step does when the flow reaches it.
+type Kind uint8
+
+// The kinds of step.
+const (
+	Worker      Kind = iota // SIMPLE: leased to a worker, ended by its report
+	Switch                  // SWITCH: goes on with one of its lists
+	Fork                    // FORK_JOIN: starts all its branches
+	Join                    // JOIN: waits for named steps
+	DoWhile                 // DO_WHILE: repeats its list
+	SubWorkflow             // SUB_WORKFLOW: runs another definition as a child
+	Wait                    // WAIT: ends by time, signal or update
+	SetVariable             // SET_VARIABLE: writes workflow variables
+	Terminate               // TERMINATE: ends the execution
+	Noop                    // NOOP: ends at once
+)
+
+// Successors that are no node.
+const (
+	EndRoot      int32 = -1 // the root list has come to its end
+	EndBranch    int32 = -2 // a branch of a fork has come to its end; joins are driven by counters
+	EndIteration int32 = -3 // the body of a loop has come to its end
+	None         int32 = -4 // there is no such list
+	Empty        int32 = -5 // the list is there and empty
+)
+
+// Plan is a compiled definition. It is immutable and shared by every execution of
+// the same bytes.
+type Plan struct {
+	Source  []byte // the definition as registered, byte for byte
+	Name    string
+	Version int32
+	Nodes   []Node         // depth first in textual order
+	First   int32          // first node of the root list, or EndRoot when it has no tasks
+	Output  *expr.Template // outputParameters; nil when absent or empty
+	// InputDefaults is the definition's inputTemplate, a raw object, nil when absent.
+	InputDefaults []byte
+	// Variables is the raw object of initial variables, nil when absent.
+	Variables      []byte
+	ByRef          map[string]int32 // look-ups only, never ranged over
+	TimeoutSeconds int64
+	TimeoutPolicy  TimeoutPolicy // TimeOutWorkflow or AlertOnly
+	Restartable    bool
+	// FailureWorkflow names what to start when an execution fails; nil when absent.
+	FailureWorkflow        *expr.Template
+	FailureWorkflowVersion int32
+	// Members are, in a fragment, the nodes of its members in order; nil otherwise.
+	Members []int32
+	// Reach lists up to MaxReach task types that can become ready when an execution starts.
+	Reach []string
+	// Rules selects meanings that changed between releases; 0 is the first set.
+	Rules uint16
+}
+
+// MaxReach bounds the hints kept for a step: more cost offers that are seldom used.
+const MaxReach = 8
+
+// Node is one step of a plan.
+type Node struct {
+	Ref, Name string // taskReferenceName and name
+	Type      string // type as written, SIMPLE when absent
+	Kind      Kind
+	Next      int32 // the following node, or EndRoot, EndBranch, EndIteration
+	Loop      int32 // innermost enclosing DO_WHILE node, None outside loops
+	// LoopEnd is, for a DO_WHILE, one past its last inner node: inner nodes are
+	// those numbered from its own number + 1 up to LoopEnd.
+	LoopEnd    int32
+	Top        bool // in the root list
+	Optional   bool
+	Permissive bool
+	Async      bool           // asyncComplete
+	StartDelay int32          // seconds
+	Retries    int32          // retryCount of the step, -1 when it has none of its own
+	Input      *expr.Template // inputParameters; never nil, an object
+	// Embedded is the task type given inline in the step, nil when there is none.
+	Embedded *TaskType
+
+	// Heads are the first nodes of the lists in a step that are not empty: branches
+	// of a FORK_JOIN, cases and default of a SWITCH, the body of a DO_WHILE.
+	Heads []int32
+
+	// SWITCH: Script decides, or when nil the text of the input named Param.
+	// DO_WHILE: Script is loopCondition, nil when blank.
+	Script  *expr.Script
+	Param   string
+	Cases   map[string]int32 // case → first node, or Empty
+	Default int32            // first node, None or Empty
+
+	JoinOn  []int32 // JOIN: nodes it waits for, in order; a name that is no step is refused at registration
+	Joiners []int32 // JOINs that name this step, ascending
+	JoinOf  int32   // FORK_JOIN: the JOIN that follows it; None for other kinds
+
+	Items *expr.Template // DO_WHILE: list to go over, nil when absent
+
+	// SUB_WORKFLOW
+	SubName     *expr.Template // a string template
+	SubVersion  *expr.Template // number or string; nil = latest
+	SubPriority *expr.Template // nil = 0
+	SubDomains  []byte         // raw taskToDomain object, nil when absent
+	// SubDomainsExpr is SubDomains compiled, nil when it is absent.
+	SubDomainsExpr *expr.Template
+
+	// Reach lists up to MaxReach task types that can become ready in the apply that finishes this step.
+	Reach []string
+}
+
+// TimeoutPolicy says what a passed time limit does.
+type TimeoutPolicy uint8
+
+// The time-out policies.
+const (
+	TimeOutWorkflow TimeoutPolicy = iota // TIME_OUT_WF
+	Retry                                // RETRY
+	AlertOnly                            // ALERT_ONLY
+)
+
+// RetryLogic says how the delay before a further attempt grows.
+type RetryLogic uint8
+
+// The retry logics.
+const (
+	Fixed       RetryLogic = iota // FIXED
+	Exponential                   // EXPONENTIAL_BACKOFF
+	Linear                        // LINEAR_BACKOFF
+)
+
+// TaskType is what is registered about a kind of task.
+type TaskType struct {
+	Source        []byte // as registered, byte for byte
+	Name          string
+	RetryCount    int32
+	RetryLogic    RetryLogic
+	RetryDelay    int32 // seconds
+	BackoffScale  int32
+	MaxRetryDelay int32 // seconds, 0 = no cap
+	BackoffJitter int32 // milliseconds
+	Timeout       int64 // seconds per attempt, 0 = none
+	TimeoutPolicy TimeoutPolicy
+	// ResponseTimeout is how many seconds a leased task may be silent; 0 = for ever.
+	ResponseTimeout int64
+	PollTimeout     int64  // seconds in the queue without a lease, 0 = none
+	TotalTimeout    int64  // seconds over all attempts, 0 = none
+	ConcurrentLimit int32  // tasks leased at a time over the cluster, 0 = no limit
+	RateLimit       int32  // leases per RateWindow, 0 = no limit
+	RateWindow      int32  // seconds
+	InputTemplate   []byte // raw object, nil when absent
+	// InputExpr is InputTemplate compiled, nil when it is absent.
+	InputExpr *expr.Template
+	Isolation string // isolationGroupId
+	Namespace string // executionNameSpace
+}
