@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -193,10 +194,10 @@ func TestWatchdogDoesNotCountAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var jump time.Duration
-		killed := 0
+		var killed atomic.Int64
 		g := New(Options{
 			Exit: func(int, string) {},
-			Kill: func() { killed++ },
+			Kill: func() { killed.Add(1) },
 			Now: func() time.Time {
 				mu.Lock()
 				defer mu.Unlock()
@@ -216,13 +217,13 @@ func TestWatchdogDoesNotCountAPause(t *testing.T) {
 		mu.Unlock()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if killed != 0 {
+		if killed.Load() != 0 {
 			t.Error("killed for a pause of the whole process")
 		}
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		if killed != 1 {
-			t.Errorf("kills after a real hang: got %d, want 1", killed)
+		if killed.Load() != 1 {
+			t.Errorf("kills after a real hang: got %d, want 1", killed.Load())
 		}
 		close(hang)
 		cancel()
