@@ -18,6 +18,8 @@
 //     content is answered with the first answer; with other content it is refused
 //     (duplicate_request). It is made by the client, at most 64 characters. Without
 //     one, a change whose answer was lost may happen twice when it is sent again.
+//   - A request has at most 1 MiB. A JSON request with a field that does not exist is
+//     refused.
 //   - Errors carry an ErrorDetail. Whatever the error, ErrorDetail.definite says whether
 //     the change has surely not happened.
 //   - The response header Pawl-Leader names the client address of the leading node when

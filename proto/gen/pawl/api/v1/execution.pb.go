@@ -1577,7 +1577,8 @@ func (x *WaitReason) GetText() string {
 
 type SessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 1,000 starts and waits in one message, 10,000 unanswered in a session.
+	// At most 1,000 starts and waits in one message. The server reads no further while
+	// 10,000 are unanswered.
 	Starts        []*SessionStart `protobuf:"bytes,1,rep,name=starts,proto3" json:"starts,omitempty"`
 	Waits         []*SessionWait  `protobuf:"bytes,2,rep,name=waits,proto3" json:"waits,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -25,9 +25,10 @@ type WorkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the first message only.
 	Hello *Hello `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
-	// Room for so many more tasks; at most 10,000 open at once.
+	// Room for so many more tasks; at most 4,096 open at once.
 	Credit int32 `protobuf:"varint,2,opt,name=credit,proto3" json:"credit,omitempty"`
-	// At most 1,000 in one message, 10,000 unanswered on a stream.
+	// At most 1,000 in one message. The server reads no further while 10,000 are
+	// unanswered.
 	Reports       []*Report `protobuf:"bytes,3,rep,name=reports,proto3" json:"reports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

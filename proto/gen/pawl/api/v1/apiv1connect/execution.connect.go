@@ -87,7 +87,7 @@ type ExecutionServiceClient interface {
 	// Session starts executions and waits for their ends in batches, for busy clients.
 	// Answers come as they arise, not in the order of the calls; each carries the number
 	// of its call. When the client has no more calls it closes its side, and the server
-	// closes its own once every call is answered.
+	// closes its own once every call is answered. A message has at most 4 MiB.
 	Session(context.Context) (*connect.BidiStreamForClientSimple[v1.SessionRequest, v1.SessionResponse], error)
 }
 
@@ -298,7 +298,7 @@ type ExecutionServiceHandler interface {
 	// Session starts executions and waits for their ends in batches, for busy clients.
 	// Answers come as they arise, not in the order of the calls; each carries the number
 	// of its call. When the client has no more calls it closes its side, and the server
-	// closes its own once every call is answered.
+	// closes its own once every call is answered. A message has at most 4 MiB.
 	Session(context.Context, *connect.BidiStream[v1.SessionRequest, v1.SessionResponse]) error
 }
 

@@ -51,6 +51,8 @@ type WorkerServiceClient interface {
 	//
 	// The worker closes its side when it is done; the server answers what is under way
 	// and closes its own.
+	//
+	// A message has at most 4 MiB.
 	Work(context.Context) (*connect.BidiStreamForClientSimple[v1.WorkRequest, v1.WorkResponse], error)
 }
 
@@ -98,6 +100,8 @@ type WorkerServiceHandler interface {
 	//
 	// The worker closes its side when it is done; the server answers what is under way
 	// and closes its own.
+	//
+	// A message has at most 4 MiB.
 	Work(context.Context, *connect.BidiStream[v1.WorkRequest, v1.WorkResponse]) error
 }
 
