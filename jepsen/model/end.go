@@ -59,17 +59,26 @@ func (e *Exec) end(status, reason string, because *Task) {
 			continue
 		}
 		t.Status = "CANCELED"
-		if t.Child != nil && !t.Child.Ended() {
-			below := "Parent workflow has been terminated with reason: " + reason
-			if reason == "" {
-				below = "Parent workflow has been terminated with status " + status
-			}
-			t.Child.end("TERMINATED", below, nil)
+		if t.Child != nil {
+			e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
 		}
 	}
 	if e.parent != nil {
-		e.world.pending = append([]func(){e.report}, e.world.pending...)
+		e.world.pending = append(e.world.pending, e.report)
 	}
+}
+
+// orphan ends an execution whose parent has ended.
+func (e *Exec) orphan() {
+	if e.Ended() {
+		return
+	}
+	p := e.parent.exec
+	reason := "Parent workflow has been terminated with reason: " + p.Reason
+	if p.Reason == "" {
+		reason = "Parent workflow has been terminated with status " + p.Status
+	}
+	e.end("TERMINATED", reason, nil)
 }
 
 // startChild starts the execution of a SUB_WORKFLOW record.

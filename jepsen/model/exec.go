@@ -17,6 +17,7 @@ type World struct {
 	root    *Exec
 	made    int      // records and executions made so far
 	pending []func() // starts and ends of children that are still to be worked on
+	cleanup []func() // children that are still to be told that their parent has ended
 }
 
 // Exec is one execution.
@@ -61,7 +62,7 @@ type Task struct {
 	timed                            bool  // WAIT: ends by itself
 	until                            int64 // then
 
-	begun  bool // DO_WHILE: the first round was considered
+	begun  bool // WAIT, DO_WHILE: what it does at first is done
 	round  int
 	listed bool
 	items  []any

@@ -39,6 +39,8 @@ func (e *Exec) execute() {
 			e.terminate(t)
 		case "DO_WHILE":
 			e.enter(t)
+		case "WAIT":
+			e.arm(t)
 		case "SUB_WORKFLOW":
 			if t.Status == "SCHEDULED" && e.world.Now >= t.ready {
 				e.startChild(t)
@@ -132,8 +134,6 @@ func (e *Exec) record(s *step, loop *Task, iteration, retry int) *Task {
 		t.Input = map[string]any{"subWorkflowName": s.Child.Name, "workflowInput": t.Input}
 	case "DO_WHILE":
 		e.listItems(t)
-	case "WAIT":
-		e.arm(t)
 	}
 	e.tasks = append(e.tasks, t)
 	return t
@@ -346,7 +346,7 @@ func (e *Exec) turn(t *Task) {
 		scope := copyOf(t.Input).(map[string]any)
 		scope[t.step.Ref] = t.output()
 		for _, x := range e.tasks {
-			if x.inside(t) {
+			if find(t.step.Body, x.step.Ref) != nil {
 				scope[x.step.Ref] = x.output()
 			}
 		}

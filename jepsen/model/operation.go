@@ -5,19 +5,39 @@ import (
 	"maps"
 )
 
-// settle works on children and due times until nothing is left.
+// settle works on children and due times until nothing is left. Children of ended
+// parents come last, so that those just started have made their first records.
 func (w *World) settle() {
 	for {
-		if len(w.pending) > 0 {
-			next := w.pending[0]
-			w.pending = w.pending[1:]
+		w.work()
+		switch {
+		case len(w.cleanup) > 0:
+			next := w.cleanup[0]
+			w.cleanup = w.cleanup[1:]
 			next()
-			continue
-		}
-		if !w.fire() {
+		case !w.fireAll():
 			return
 		}
 	}
+}
+
+// work lets children begin and parents hear of their ends.
+func (w *World) work() {
+	for len(w.pending) > 0 {
+		next := w.pending[0]
+		w.pending = w.pending[1:]
+		next()
+	}
+}
+
+// fireAll does everything that is due and says whether there was anything.
+func (w *World) fireAll() bool {
+	any := false
+	for w.fire() {
+		any = true
+		w.work()
+	}
+	return any
 }
 
 func (w *World) open(key string) (*Task, error) {
@@ -33,16 +53,15 @@ func (w *World) closeTask(key, status, reason string, output []byte) error {
 	if err != nil {
 		return err
 	}
-	t.Status, t.own = status, object(output)
-	if reason != "" || status != "COMPLETED" {
-		t.Reason = reason
-	}
+	t.Status, t.Reason = status, reason
+	maps.Copy(t.own, object(output))
 	t.exec.decide()
 	w.settle()
 	return nil
 }
 
-// Complete completes an open record with an output that replaces what it had.
+// Complete completes an open record. Its output is merged over what was reported
+// of the same attempt before.
 func (w *World) Complete(key string, output []byte) error {
 	return w.closeTask(key, "COMPLETED", "", output)
 }
@@ -79,7 +98,8 @@ func (w *World) Progress(key string, output []byte, callbackSeconds int64) error
 	if err != nil {
 		return err
 	}
-	t.Status, t.callback, t.updated, t.own = "SCHEDULED", callbackSeconds, w.Now, object(output)
+	t.Status, t.callback, t.updated = "SCHEDULED", callbackSeconds, w.Now
+	maps.Copy(t.own, object(output))
 	t.ready = w.Now + 1000*callbackSeconds
 	w.settle()
 	return nil
@@ -170,5 +190,6 @@ func (e *Exec) waiting() *Task {
 // Advance moves the time on and lets everything happen that is due by then.
 func (w *World) Advance(millis int64) {
 	w.Now += millis
+	w.fireAll()
 	w.settle()
 }

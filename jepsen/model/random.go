@@ -28,7 +28,7 @@ func Random(r *rand.Rand, o Options) []byte {
 		"tasks":     g.list(o.Depth, scope{}),
 		"variables": map[string]any{"v": 1, "w": "a"},
 	}
-	if g.one(2) {
+	if g.grows || g.one(2) {
 		d["outputParameters"] = g.parameters(scope{refs: g.refs})
 	}
 	if o.Timing && g.one(6) {
@@ -43,11 +43,12 @@ func Random(r *rand.Rand, o Options) []byte {
 }
 
 type generator struct {
-	r    *rand.Rand
-	o    Options
-	left int
-	made int
-	refs []string // every step so far
+	r     *rand.Rand
+	o     Options
+	left  int
+	made  int
+	refs  []string // every step so far whose output does not grow while it is open
+	grows bool     // there are others
 }
 
 // scope is what a list may refer to: steps that were finished before it began.
@@ -75,7 +76,11 @@ func (g *generator) list(depth int, s scope) []any {
 		for _, m := range made {
 			ref := m.(map[string]any)["taskReferenceName"].(string)
 			s.refs = append(s.refs, ref)
-			g.refs = append(g.refs, ref)
+			if kind := m.(map[string]any)["type"]; kind == "JOIN" || kind == "DO_WHILE" {
+				g.grows = true
+			} else {
+				g.refs = append(g.refs, ref)
+			}
 		}
 	}
 	return tasks

@@ -110,7 +110,7 @@ func (t *Task) limits() []limit {
 	}
 	add(t.first, s.TotalTimeout, 0, s.Policy, "Task %s/%s exceeded total timeout of %d seconds (elapsed ELAPSED seconds"+
 		" across all attempts including retry delays). Timeout policy: %s", t.step.Name, t.Key(), s.TotalTimeout, s.Policy)
-	if t.start > 0 {
+	if t.Status == "IN_PROGRESS" {
 		add(t.start+1000*t.delay, s.Timeout, 0, s.Policy, "Task timed out after ELAPSED seconds. Timeout configured as %d"+
 			" seconds. Timeout policy configured to %s", s.Timeout, s.Policy)
 	}
@@ -144,8 +144,12 @@ func (t *Task) judge() {
 var duration = regexp.MustCompile(`^(?i)(?:(\d+)\s*(?:days|day|d))?\s*(?:(\d+)\s*(?:hours|hour|hrs|hr|h))?\s*` +
 	`(?:(\d+)\s*(?:minutes|minute|mins|min|m))?\s*(?:(\d+)\s*(?:seconds|second|secs|sec|s))?$`)
 
-// arm reads when a WAIT ends.
+// arm reads, once, when a WAIT ends.
 func (e *Exec) arm(t *Task) {
+	if t.begun {
+		return
+	}
+	t.begun = true
 	forHow, _ := t.Input["duration"].(string)
 	until, _ := t.Input["until"].(string)
 	switch {

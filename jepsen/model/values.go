@@ -95,7 +95,7 @@ func (t *Task) output() map[string]any {
 	case "JOIN":
 		out := map[string]any{}
 		for _, ref := range t.step.JoinOn {
-			if m := t.exec.last(ref, t.loop, t.Iteration); m != nil && len(m.output()) > 0 {
+			if m := t.exec.last(ref, t.loop, t.Iteration); m != nil && !m.Open() && len(m.output()) > 0 {
 				out[ref] = m.output()
 			}
 		}
