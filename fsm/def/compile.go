@@ -180,6 +180,8 @@ func (s *step) makeNode(loop int32) Node {
 		if s.script == nil {
 			n.Param = s.text("expression")
 		}
+	case DoWhile:
+		n.Condition = s.text("loopCondition")
 	case SubWorkflow:
 		n.SubName, n.SubVersion, n.SubPriority = s.sub.name, s.sub.version, s.sub.priority
 		n.SubDomains, n.SubDomainsExpr = s.sub.rawDomains, s.sub.domains

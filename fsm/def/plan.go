@@ -84,11 +84,12 @@ type Node struct {
 	Heads []int32
 
 	// SWITCH: Script decides, or when nil the text of the input named Param.
-	// DO_WHILE: Script is loopCondition, nil when blank.
-	Script  *expr.Script
-	Param   string
-	Cases   map[string]int32 // case → first node, or Empty
-	Default int32            // first node, None or Empty
+	// DO_WHILE: Script is loopCondition, nil when blank; Condition its text.
+	Script    *expr.Script
+	Param     string
+	Condition string
+	Cases     map[string]int32 // case → first node, or Empty
+	Default   int32            // first node, None or Empty
 
 	JoinOn  []int32 // JOIN: nodes it waits for, in order; a name that is no step is refused at registration
 	Joiners []int32 // JOINs that name this step, ascending

@@ -1,0 +1,254 @@
+package fsm
+
+import "github.com/pawlhq/pawl/fsm/expr"
+
+// itemKind says what an agenda item does. Numbers are stored.
+type itemKind uint8
+
+const (
+	itemAdvance itemKind = 1 + iota // go on with an execution's flow
+	itemBegin                       // make a child's first record
+	itemExpand                      // begin further branches of a fork
+	itemClose                       // sweep the open records of an execution that has ended
+	itemEnd                         // end a child of an execution that has ended
+	itemReport                      // tell a parent's record how its child ended
+	itemFailure                     // start a failure workflow
+)
+
+// item is a piece of unfinished work. The agenda is part of State, so no leader can
+// forget it.
+type item struct {
+	meta
+	n       uint64
+	kind    itemKind
+	exec    ExecID
+	serial  uint32 // expand: the fork; close: where to go on
+	version int32
+	reason  string // end: why; failure: the definition to start
+}
+
+func (i *item) key() uint64 { return i.n }
+
+func (i *item) encode(w *writer) {
+	w.num(1, i.n)
+	w.num(2, uint64(i.kind))
+	w.exec(3, i.exec)
+	w.num(4, uint64(i.serial))
+	w.int(5, int64(i.version))
+	w.str(6, i.reason)
+}
+
+func decodeItem(r *reader) *item {
+	i := &item{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			i.n = r.num()
+		case 2:
+			i.kind = itemKind(r.num())
+		case 3:
+			i.exec = r.exec()
+		case 4:
+			i.serial = r.num32()
+		case 5:
+			i.version = r.int32()
+		case 6:
+			i.reason = r.str()
+		default:
+			r.unknown()
+		}
+	}
+	return i
+}
+
+// push adds an item at the end of the agenda.
+func (s *State) push(i item) {
+	s.nextItem++
+	i.n, i.meta = s.nextItem, meta{}
+	s.agenda.insert(&i)
+}
+
+// runSoon does what a command or item has left to do at once: children begin, parents
+// hear, sweeps start. What the budget does not cover goes to the agenda.
+func (s *State) runSoon() {
+	for n := 0; n < len(s.scratch.soon); n++ {
+		i := s.scratch.soon[n]
+		if s.scratch.steps <= 0 {
+			s.push(i)
+			continue
+		}
+		s.runItem(i)
+	}
+	s.scratch.soon = s.scratch.soon[:0]
+}
+
+// runAgenda works off the agenda in order, one quantum an item. An item that is not
+// through goes to the tail, and with what it added waits for the next entry.
+func (s *State) runAgenda() {
+	stop := uint64(1<<64 - 1)
+	for s.scratch.work > 0 {
+		n, i, ok := s.agenda.tree.Min()
+		if !ok || n >= stop {
+			return
+		}
+		s.agenda.remove(i)
+		before := s.nextItem
+		budget := min(quantum, s.scratch.work)
+		s.scratch.steps = budget
+		if s.runItem(*i) {
+			stop = min(stop, before+1)
+		}
+		s.runSoon()
+		s.scratch.work -= max(1, budget-s.scratch.steps)
+	}
+}
+
+// runItem does one quantum of an item behind a savepoint and reports whether more is left.
+func (s *State) runItem(i item) (again bool) {
+	_, fault := s.guarded(func() *Rejection {
+		again = s.doItem(i)
+		return nil
+	})
+	if fault {
+		s.quarantine(i.exec)
+		return false
+	}
+	return again
+}
+
+func (s *State) doItem(i item) (again bool) {
+	e, ok := s.executions.get(i.exec)
+	if !ok {
+		return false
+	}
+	switch i.kind {
+	case itemAdvance:
+		return s.goOn(e)
+	case itemBegin:
+		if e.status == Running {
+			s.beginExecution(e)
+		}
+	case itemExpand:
+		return s.expandMore(e, i)
+	case itemClose:
+		return s.closeMore(e, i)
+	case itemEnd:
+		s.endChild(e, i.reason)
+	case itemReport:
+		s.reportParent(e)
+	case itemFailure:
+		s.startFailure(e, i)
+	default:
+		panic("fsm: agenda item of unknown kind")
+	}
+	return false
+}
+
+// goOn takes back what a run was holding and runs.
+func (s *State) goOn(e *execution) (again bool) {
+	e = s.executions.mut(e) // and so the same record that the run below changes
+	e.advancing = false
+	if !s.mayRun(e) {
+		return false
+	}
+	r := s.enter(e)
+	more := s.unhold(r)
+	s.leave(r)
+	if more && s.mayRun(e) {
+		e.advancing = true
+		s.push(item{kind: itemAdvance, exec: e.id})
+	}
+	return e.advancing
+}
+
+func (s *State) expandMore(e *execution, i item) (again bool) {
+	if e.status.Terminal() {
+		return false
+	}
+	t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: i.serial})
+	if !ok {
+		return false
+	}
+	r := s.enter(e)
+	n := s.nodeOf(r.e, t.node)
+	s.expand(r, s.tasks.mut(t), n, 0)
+	again = !r.stop && int(s.taskAt(r.e, i.serial).done) < len(n.Heads)
+	s.leave(r)
+	return again
+}
+
+func (s *State) closeMore(e *execution, i item) (again bool) {
+	if e.sweep != sweepClosing {
+		return false
+	}
+	e = s.executions.mut(e)
+	next, done := s.closeRecords(e, i.serial)
+	if !done || s.heldAny(e) {
+		i.serial = next
+		s.push(i)
+		return true
+	}
+	return false
+}
+
+// endChild ends one execution below a parent that has ended.
+func (s *State) endChild(e *execution, reason string) {
+	if !e.status.Terminal() {
+		r := s.enter(e)
+		r.e.counted = true
+		s.end(r, Terminated, reason, ending{asked: true})
+		s.leave(r)
+		return
+	}
+	e = s.executions.mut(e)
+	e.counted = true
+	if e.sweep == sweepNone {
+		s.swept(e)
+	}
+}
+
+// quarantine pauses an execution whose own step faulted: the entry goes on, nothing is
+// skipped silently, and a person resumes it.
+func (s *State) quarantine(id ExecID) {
+	s.emit(Event{Kind: ExecutionFaulted, Exec: id})
+	e, ok := s.executions.get(id)
+	if !ok || e.status != Running {
+		return
+	}
+	e = s.executions.mut(e)
+	e.reason = "the machine caught a fault in this execution: resume it to try again"
+	s.moveStatus(e, Paused)
+}
+
+// startFailure starts a failure workflow with what it needs to know.
+func (s *State) startFailure(e *execution, i item) {
+	d, ok := s.lookup(i.reason, i.version)
+	e = s.executions.mut(e)
+	if !ok {
+		s.noteFailureWorkflow(e, join("Error workflow ", i.reason, " failed to start.  reason: not registered"))
+		return
+	}
+	p, _ := s.plans.get(d.plan)
+	c := s.addExecution(p, execution{
+		input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy,
+	})
+	s.noteFailureWorkflow(e, c.id.String())
+	s.beginExecution(c)
+}
+
+func (s *State) noteFailureWorkflow(e *execution, text string) {
+	out := s.render(e, e.output)
+	e.output = raw(expr.SetKey(out, "conductor.failure_workflow", expr.AppendString(nil, text)))
+}
+
+// failureInput is the failed execution's input, and why it failed.
+func (s *State) failureInput(e *execution) []byte {
+	in := expr.SetKey(e.input.bytes(), "workflowId", expr.AppendString(nil, e.id.String()))
+	in = expr.SetKey(in, "reason", expr.AppendString(nil, e.reason))
+	in = expr.SetKey(in, "failureStatus", expr.AppendString(nil, e.status.String()))
+	if e.failedTask != 0 {
+		id := TaskID{Exec: e.id, Serial: e.failedTask}
+		in = expr.SetKey(in, "failureTaskId", expr.AppendString(nil, id.String()))
+	}
+	return expr.SetKey(in, "failedWorkflow", s.snapshotJSON(e))
+}

@@ -1,0 +1,252 @@
+package fsm
+
+import (
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
+
+// fail ends the execution through a record that failed for good.
+func (s *State) fail(r *run, t *task) {
+	status := Failed
+	switch t.status {
+	case TaskStatusCanceled:
+		status = Terminated
+	case TaskStatusTimedOut:
+		status = TimedOut
+	}
+	r.e.failedTask = t.id.Serial
+	s.end(r, status, join("Task ", t.id.String(), " failed with status: ", status.String(), " and reason: '", t.reason, "'"),
+		ending{output: &t.output})
+}
+
+// failRun ends the execution for a fault in its structure.
+func (s *State) failRun(r *run, t *task, reason string) {
+	r.e.failedTask = t.id.Serial
+	s.end(r, Failed, reason, ending{output: &t.output})
+}
+
+func (s *State) totalUsedUp(t *task, tt *def.TaskType) bool {
+	return tt.TotalTimeout > 0 && s.now >= addSeconds(t.firstScheduled, tt.TotalTimeout)
+}
+
+// failTotal ends the execution because all attempts together took too long.
+func (s *State) failTotal(r *run, t *task, tt *def.TaskType) {
+	status := Failed
+	if t.status == TaskStatusTimedOut {
+		status = TimedOut
+	}
+	r.e.failedTask = t.id.Serial
+	s.end(r, status, join("Task ", t.id.String(), "/", s.nodeOf(r.e, t.node).Name, " exceeded total timeout of ",
+		itoa(tt.TotalTimeout), " seconds (elapsed ", itoa(int64(s.now-t.firstScheduled)/1000),
+		" seconds across all attempts). No further retries will be attempted."), ending{output: &t.output})
+}
+
+// permissiveReasons joins what the permissive failures say that the flow has passed.
+func (s *State) permissiveReasons(e *execution) string {
+	var b []byte
+	for id := range s.bad.tree.From(TaskID{Exec: e.id}) {
+		if id.Exec != e.id || len(b) > MaxReason {
+			break
+		}
+		t, ok := s.tasks.get(id)
+		if !ok || t.retried || !s.nodeOf(e, t.node).Permissive {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, ". "...)
+		}
+		b = append(b, join("Task ", id.String(), " failed with status: ", t.status.String(), " and reason: '", t.reason, "'")...)
+	}
+	return string(b)
+}
+
+// ending is how an execution ends.
+type ending struct {
+	// output is taken when the definition has no template; nil means that of the last record.
+	output *Data
+	fixed  bool // output stands whatever the definition says
+	asked  bool // by a verb or a parent's end: no failure workflow follows
+}
+
+// end ends the execution at once for every reader. Records that are still open are
+// swept behind it.
+func (s *State) end(r *run, status Status, reason string, how ending) {
+	e := r.e
+	s.moveStatus(e, status)
+	e.reason = cut(reason)
+	e.endTime, e.updated, e.endIndex = s.now, s.now, s.index
+	s.disarmExecution(e)
+	e.output = s.outputOf(e, how)
+	r.stop = true
+	r.batch, r.fin, r.joins, r.loops = r.batch[:0], r.fin[:0], r.joins[:0], r.loops[:0]
+	s.emit(Event{Kind: endKind(status), Exec: e.id, Status: status, Reason: e.reason})
+	if !e.parent.IsZero() {
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemReport, exec: e.id})
+	}
+	if status != Completed && !how.asked {
+		s.startFailureWorkflow(r)
+	}
+	if e.openAll > 0 || s.heldAny(e) {
+		e.sweep = sweepClosing
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemClose, exec: e.id})
+		return
+	}
+	s.swept(e)
+}
+
+func endKind(status Status) EventKind {
+	switch status {
+	case Completed:
+		return ExecutionCompleted
+	case Failed:
+		return ExecutionFailed
+	case TimedOut:
+		return ExecutionTimedOut
+	}
+	return ExecutionTerminated
+}
+
+// outputOf is the output of an execution that ends: of a TERMINATE step, of the
+// definition's template, or of the record that ended it.
+func (s *State) outputOf(e *execution, how ending) Data {
+	if how.fixed {
+		return *how.output
+	}
+	if p := s.planOf(e); p.Output != nil {
+		out, err := s.evaluate(e, nil, p.Output)
+		if err != nil || len(out) > MaxPayload {
+			return Data{}
+		}
+		return raw(out)
+	}
+	if how.output != nil {
+		return *how.output
+	}
+	last, ok := s.lastTask(e)
+	if !ok || last.output.kind == dataNone {
+		return Data{}
+	}
+	if last.output.kind == dataRaw {
+		return last.output
+	}
+	return Data{kind: dataTask, of: last.id.Serial}
+}
+
+func (s *State) lastTask(e *execution) (*task, bool) {
+	for id, t := range s.tasks.tree.Before(TaskID{Exec: e.id, Serial: 1<<32 - 1}) {
+		return t, id.Exec == e.id
+	}
+	return nil, false
+}
+
+// swept tells the parent's sweep, if it waits, that nothing of this execution is left to do.
+func (s *State) swept(e *execution) {
+	e.sweep = sweepNone
+	if !e.counted {
+		return
+	}
+	e.counted = false
+	if p, ok := s.executions.get(e.parent.Exec); ok && p.ending > 0 {
+		p = s.executions.mut(p)
+		p.ending--
+		if p.ending == 0 && p.openAll == 0 && p.status.Terminal() && p.sweep == sweepClosing {
+			s.swept(p)
+		}
+	}
+}
+
+// closeRecords is the sweep behind an end: open records leave their queues, timers and
+// leases, and running children are told to end. It reports whether it is through.
+func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool) {
+	s.dropHeld(e)
+	var open []*task
+	for id, t := range s.tasks.tree.From(TaskID{Exec: e.id, Serial: from}) {
+		if id.Exec != e.id || e.openAll == uint32(len(open)) {
+			break
+		}
+		if len(open) == quantum || s.scratch.steps <= 0 {
+			next = id.Serial
+			break
+		}
+		s.scratch.steps--
+		if t.open() {
+			open = append(open, t)
+		}
+	}
+	for _, t := range open {
+		s.cancel(e, t)
+	}
+	if e.openAll > 0 {
+		return next, false
+	}
+	if e.ending == 0 {
+		s.swept(e)
+	}
+	return 0, true
+}
+
+// cancel stores what readers have seen since the execution ended.
+func (s *State) cancel(e *execution, t *task) {
+	t = s.tasks.mut(t)
+	s.leavePlace(t)
+	s.disarm(t)
+	t.status, t.end, t.updated = TaskStatusCanceled, e.endTime, e.endTime
+	s.bad.put(t.id, none{})
+	e.openAll = count(e.openAll, -1)
+	if t.loop == 0 {
+		e.open = count(e.open, -1)
+	} else if l, ok := s.tasks.get(TaskID{Exec: e.id, Serial: t.loop}); ok {
+		l = s.tasks.mut(l)
+		l.loops.open = count(l.loops.open, -1)
+	}
+	s.emitTask(TaskCanceled, t)
+	if t.child.IsZero() {
+		return
+	}
+	if c, ok := s.executions.get(t.child); ok && !c.status.Terminal() {
+		e.ending++
+		s.push(item{kind: itemEnd, exec: c.id, reason: parentReason(e)})
+	}
+}
+
+func parentReason(e *execution) string {
+	if e.status == Terminated && e.reason != "" {
+		return join("Parent workflow has been terminated with reason: ", e.reason)
+	}
+	return join("Parent workflow has been terminated with status ", e.status.String())
+}
+
+func (s *State) heldAny(e *execution) bool {
+	for k := range s.held.tree.From(heldKey{exec: e.id}) {
+		return k.exec == e.id
+	}
+	return false
+}
+
+// dropHeld forgets what a run was holding; the execution has ended.
+func (s *State) dropHeld(e *execution) {
+	var gone []heldKey
+	for k := range s.held.tree.From(heldKey{exec: e.id}) {
+		if k.exec != e.id || len(gone) == maxHeld {
+			break
+		}
+		gone = append(gone, k)
+	}
+	for _, k := range gone {
+		s.held.drop(k)
+	}
+}
+
+// startFailureWorkflow starts what the definition names for an execution that failed.
+func (s *State) startFailureWorkflow(r *run) {
+	p := r.p
+	if p.FailureWorkflow == nil {
+		return
+	}
+	name, err := s.evaluate(r.e, nil, p.FailureWorkflow)
+	text, isText := expr.Unquote(name)
+	if err != nil || !isText || text == "" {
+		return
+	}
+	s.scratch.soon = append(s.scratch.soon, item{kind: itemFailure, exec: r.e.id, reason: text, version: p.FailureWorkflowVersion})
+}

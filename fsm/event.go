@@ -1,0 +1,56 @@
+package fsm
+
+// EventKind says what happened.
+type EventKind uint8
+
+// The events, in past tense. Numbers are for ever.
+const (
+	ExecutionStarted EventKind = 1 + iota
+	ExecutionPaused
+	ExecutionResumed
+	ExecutionCompleted
+	ExecutionFailed
+	ExecutionTimedOut
+	ExecutionTerminated
+	TaskScheduled
+	TaskReady
+	TaskLeased
+	TaskProgressed
+	TaskReturned
+	TaskCompleted
+	TaskCompletedWithErrors
+	TaskFailed
+	TaskTimedOut
+	TaskCanceled
+	LoopIteration
+	SignalReceived
+	ExecutionBlocked // a WAIT without a timer is open
+	DefinitionPut
+	DefinitionDeleted
+	TaskTypePut
+	TaskTypeDeleted
+	QueuePaused
+	QueueResumed
+	CommandFaulted
+	ExecutionFaulted
+	TermBegan
+	IncarnationRaised
+)
+
+// Event tells one thing that an entry did. Events order by (index, position in the
+// entry); fields that do not belong to the kind are zero.
+type Event struct {
+	Kind    EventKind
+	Exec    ExecID
+	Serial  uint32 // task
+	Ref     string // reference name with suffix; for definitions, task types and queues their name
+	Status  Status // TaskStatus of tasks in Task
+	Task    TaskStatus
+	Retry   uint32
+	Retries bool   // TaskFailed, TaskTimedOut: another attempt follows
+	Delay   Millis // TaskScheduled
+	Queue   Queue
+	Lease   Lease
+	Slot    Slot
+	Reason  string
+}

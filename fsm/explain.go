@@ -1,0 +1,91 @@
+package fsm
+
+import "github.com/pawlhq/pawl/fsm/def"
+
+// Explain says what a task waits for, most telling reason first. A task that is not
+// known has no reason.
+func (v View) Explain(id TaskID) []Reason {
+	if v.s == nil {
+		return nil
+	}
+	t, ok := v.s.tasks.get(id)
+	if !ok {
+		return nil
+	}
+	e := v.s.execOf(t)
+	var out []Reason
+	if st := effective(e, t); st.Terminal() {
+		return []Reason{{Kind: "ended", Text: join("the task is ", st.String())}}
+	}
+	if e.status == Paused {
+		out = append(out, Reason{Kind: "paused", Text: join("execution ", e.id.String(), " is paused")})
+	}
+	switch t.place {
+	case placeReady:
+		out = append(out, v.explainReady(t)...)
+	case placeDelayed:
+		out = append(out, Reason{Kind: "delayed", Text: join("it becomes ready in ", itoa(int64(t.ready-v.s.now)), " ms")})
+	case placeLeased:
+		out = append(out, Reason{Kind: "leased", Text: join("worker ", t.worker, " holds lease ", t.lease.String(), " on node ", t.holder.Node.String())})
+	case placeWaiting:
+		out = append(out, v.explainWaiting(e, t))
+	}
+	return out
+}
+
+func (v View) explainReady(t *task) []Reason {
+	q, _ := v.s.queues.get(t.queue)
+	if q.paused {
+		return []Reason{{Kind: "paused", Text: join("queue ", string(q.name), " is paused")}}
+	}
+	var out []Reason
+	if p := v.s.permits(q.limit); p.Free == 0 {
+		out = append(out, Reason{Kind: "limit", Text: join("task type ", q.limit, " has reached its concurrency limit")})
+	}
+	ahead := v.s.ready.tree.Rank(t.readyKey()) - v.s.ready.tree.Rank(readyKey{queue: t.queue, rank: -1 << 63})
+	if ahead > 0 {
+		out = append(out, Reason{Kind: "behind", Text: join(itoa(int64(ahead)), " tasks are ahead of it in queue ", string(q.name))})
+	}
+	if len(out) == 0 {
+		out = append(out, Reason{Kind: "no_worker", Text: join("no worker has a free slot for queue ", string(q.name))})
+	}
+	return out
+}
+
+func (v View) explainWaiting(e *execution, t *task) Reason {
+	n := v.s.nodeOf(e, t.node)
+	switch n.Kind {
+	case def.SubWorkflow:
+		return Reason{Kind: "child", Text: join("it waits for execution ", t.child.String())}
+	case def.Join:
+		return Reason{Kind: "members", Text: join("it waits for ", v.missingMembers(e, t, n))}
+	case def.DoWhile:
+		return Reason{Kind: "members", Text: join("iteration ", itoa(int64(t.loops.cur)), " is under way, with ", itoa(int64(t.loops.open)), " open tasks")}
+	case def.Wait:
+		if t.ready != 0 {
+			return Reason{Kind: "timer", Text: join("its time comes in ", itoa(int64(t.ready-v.s.now)), " ms; a signal ends it sooner")}
+		}
+	}
+	return Reason{Kind: "signal", Text: "it waits for a signal or an update"}
+}
+
+// maxNamed bounds the members that an explanation names.
+const maxNamed = 10
+
+func (v View) missingMembers(e *execution, t *task, n *def.Node) string {
+	text, named := "", 0
+	for _, number := range n.JoinOn {
+		ref := v.s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref
+		if m, ok := v.s.latestInScope(e, ref, t.loop, t.iteration); ok && m.settled {
+			continue
+		}
+		if named++; named > maxNamed {
+			return join(text, " and more")
+		}
+		if text != "" {
+			text = join(text, ", ")
+		}
+		text = join(text, ref)
+	}
+	return text
+}

@@ -1,0 +1,259 @@
+package fsm
+
+import (
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
+
+// maxInline bounds how deep heads are made inside heads; definitions are not deeper.
+const maxInline = 64
+
+// make makes the record of a step, unless it has one in this iteration already.
+func (s *State) make(r *run, ref nodeRef, loop, iteration uint32) {
+	s.makeAt(r, ref, loop, iteration, 0)
+}
+
+func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
+	if r.stop {
+		return
+	}
+	if depth > maxInline {
+		panic("fsm: steps nested too deeply")
+	}
+	n := s.nodeOf(r.e, ref)
+	if x, ok := s.latestOf(r.e, n.Ref); ok && x.loop == loop && x.iteration == iteration {
+		if x.status == TaskStatusSkipped && !x.executed {
+			x = s.tasks.mut(x)
+			x.executed = true
+			s.passOn(r, x, n)
+		}
+		return
+	}
+	t := s.newTask(r, ref, n, loop, iteration)
+	switch n.Kind {
+	case def.Fork:
+		s.makeFork(r, t, n, depth)
+	case def.Switch:
+		s.makeSwitch(r, t, n, depth)
+	default:
+		s.addTask(r, t, n)
+	}
+}
+
+// newTask numbers a record; it is not in any table yet.
+func (s *State) newTask(r *run, ref nodeRef, n *def.Node, loop, iteration uint32) *task {
+	s.spend(1)
+	t := &task{
+		id: TaskID{Exec: r.e.id, Serial: r.e.nextSerial}, node: ref, ref: n.Ref,
+		loop: loop, iteration: iteration, seq: r.e.nextSeq,
+		status: TaskStatusInProgress, scheduled: s.now, firstScheduled: s.now,
+	}
+	r.e.nextSerial++
+	r.e.nextSeq++
+	return t
+}
+
+// store puts a new record into the tables.
+func (s *State) store(r *run, t *task) *task {
+	t = s.tasks.insert(t)
+	s.latest.put(latestKey{exec: r.e.id, ref: t.ref}, t.id.Serial)
+	if t.loop != 0 {
+		s.iterations.put(iterationKey{exec: r.e.id, loop: t.loop, iteration: t.iteration, serial: t.id.Serial}, none{})
+	}
+	s.emit(Event{Kind: TaskScheduled, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t), Task: t.status,
+		Retry: t.retry, Delay: max(0, t.ready-s.now)})
+	return t
+}
+
+// addTask makes a record that is open when it is made.
+func (s *State) addTask(r *run, t *task, n *def.Node) {
+	tt := s.typeOf(n)
+	failure := s.evaluateInput(r, t, n, tt)
+	if n.Kind == def.Join {
+		s.countMembers(r.e, t, n)
+	}
+	if n.Kind == def.Worker {
+		t.startDelay = int64(n.StartDelay)
+		s.placeWorker(r, t, n, tt, t.startDelay, 0)
+	} else {
+		t.start, t.updated = s.now, s.now
+		t.place = placeWaiting
+		if n.Kind == def.SubWorkflow {
+			t.status, t.start = TaskStatusScheduled, 0
+		}
+	}
+	t = s.store(r, t)
+	s.scope(r, t, 1)
+	if failure != "" {
+		s.closeTask(r, t, TaskStatusFailedTerminal, failure)
+		s.emitTask(TaskFailed, t)
+		return
+	}
+	s.enterPlace(t)
+	if n.Kind == def.Worker && s.unregistered(n) {
+		s.failRun(r, t, join("Invalid task specified. Cannot find task by name ", n.Name, " in the task definitions"))
+		return
+	}
+	r.batch = addSorted(r.batch, t.id.Serial)
+}
+
+// unregistered says whether a step of a type that is not built in lacks its task type.
+func (s *State) unregistered(n *def.Node) bool {
+	if n.Type == "SIMPLE" || n.Embedded != nil {
+		return false
+	}
+	_, ok := s.taskTypes.get(n.Name)
+	return !ok
+}
+
+// evaluateInput gives a new record its input. It returns why that cannot be, if so.
+func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (failure string) {
+	in, err := s.evaluate(r.e, t, n.Input)
+	if err == nil && tt.InputExpr != nil && takesTemplate(n.Kind) {
+		var defaults []byte
+		if defaults, err = s.evaluate(r.e, t, tt.InputExpr); err == nil {
+			in = withDefaults(in, defaults, tt.InputTemplate)
+		}
+	}
+	if err != nil {
+		return expressionFailure(err)
+	}
+	if len(in) > MaxPayload {
+		return "input is larger than a task may have"
+	}
+	t.input = raw(in)
+	s.spend(len(in) / payloadUnit)
+	return ""
+}
+
+func takesTemplate(k def.Kind) bool { return k == def.Worker || k == def.DoWhile }
+
+// withDefaults fills keys that the step does not give; one it gives as null takes the
+// template's text as it stands.
+func withDefaults(in, defaults, template []byte) []byte {
+	out := expr.Merge(defaults, in)
+	for k, v := range expr.Members(in) {
+		if expr.KindOf(v) == expr.Null {
+			if d, ok := expr.Get(template, k); ok {
+				out = expr.SetKey(out, k, d)
+			}
+		}
+	}
+	return out
+}
+
+// MaxPayload bounds a payload that the machine itself produces.
+const MaxPayload = 10 << 20
+
+func expressionFailure(err error) string { return join("expression: ", err.Error()) }
+
+// evaluate fills a template for a record; the result is State's to keep.
+func (s *State) evaluate(e *execution, t *task, tmpl *expr.Template) ([]byte, error) {
+	if tmpl == nil {
+		return nil, nil
+	}
+	if tmpl.Constant() {
+		return tmpl.Raw(), nil
+	}
+	b := expr.Budget{Steps: expr.MaxEvalSteps}
+	buf, err := tmpl.Append(s.scratch.eval[:0], expr.Composite(&rootEnv{s: s, e: e, self: t}), &b)
+	if err != nil {
+		return nil, err
+	}
+	s.scratch.eval = buf[:0]
+	if cap(buf) > payloadUnit {
+		s.scratch.eval = nil
+	}
+	s.spend((expr.MaxEvalSteps - b.Steps) / 1024)
+	return append(make([]byte, 0, len(buf)), buf...), nil
+}
+
+// adHoc holds for steps whose task type is not registered.
+var (
+	adHocWorker = def.TaskType{RetryCount: 3, RetryDelay: 60, BackoffScale: 1, ResponseTimeout: 3600}
+	adHocOther  = def.TaskType{RetryDelay: 60, BackoffScale: 1}
+)
+
+// typeOf is the task type that holds for a step now: the inline one, the registered
+// one, or the defaults.
+func (s *State) typeOf(n *def.Node) *def.TaskType {
+	if n.Embedded != nil {
+		return n.Embedded
+	}
+	if t, ok := s.taskTypes.get(n.Name); ok {
+		return t.parsed
+	}
+	if n.Type == "SIMPLE" {
+		return &adHocWorker
+	}
+	return &adHocOther
+}
+
+// retryTask replaces an attempt by a further one after the delay of its type.
+func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
+	old = s.tasks.mut(old)
+	old.retried = true
+	t := s.newTask(r, old.node, n, old.loop, old.iteration)
+	t.retry, t.retriedOf = old.retry+1, old.id.Serial
+	t.firstScheduled = old.firstScheduled
+	t.reason = old.reason
+	t.last = 0
+	delay := def.RetryDelay(tt, old.retry)
+	failure := s.evaluateInput(r, t, n, tt)
+	t.startDelay, t.callback = delay, delay
+	jitter := drawJitter(t.id, tt.BackoffJitter)
+	if n.Kind == def.Worker {
+		s.placeWorker(r, t, n, tt, delay, jitter)
+	} else {
+		s.delayOther(t, n, delay, jitter)
+	}
+	t = s.store(r, t)
+	s.scope(r, t, 1)
+	if failure != "" {
+		s.closeTask(r, t, TaskStatusFailedTerminal, failure)
+		return
+	}
+	s.enterPlace(t)
+	if t.place != placeDelayed || n.Kind == def.Worker {
+		r.batch = addSorted(r.batch, t.id.Serial)
+	}
+}
+
+// delayOther places a further attempt of a step that no worker does: it acts only
+// when its delay is over.
+func (s *State) delayOther(t *task, n *def.Node, delay int64, jitter Millis) {
+	t.place = placeWaiting
+	t.status = TaskStatusScheduled
+	if after := addSeconds(s.now, delay) + jitter; after > s.now {
+		t.place, t.ready = placeDelayed, after
+		return
+	}
+	if n.Kind != def.SubWorkflow {
+		t.status, t.start = TaskStatusInProgress, s.now
+	}
+}
+
+// drawJitter spreads further attempts over 0 to n milliseconds, the same on every node.
+func drawJitter(id TaskID, n int32) Millis {
+	if n <= 0 {
+		return 0
+	}
+	return Millis(splitmix64(id.Exec.Hi^id.Exec.Lo^uint64(id.Serial)) % (uint64(n) + 1))
+}
+
+// splitmix64 is Steele, Lea and Flood's mixing function.
+func splitmix64(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// addSeconds adds a duration that a user chose without overflow.
+func addSeconds(at Millis, seconds int64) Millis {
+	const most = 1 << 42 // beyond any date that can be shown
+	if seconds > most/1000 {
+		return at + most
+	}
+	return at + Millis(seconds*1000)
+}

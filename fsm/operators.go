@@ -1,0 +1,360 @@
+package fsm
+
+import (
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
+
+// execute does what a new record does by itself. Records that only wait are left.
+func (s *State) execute(r *run, t *task) {
+	n := s.nodeOf(r.e, t.node)
+	if t.status.Terminal() {
+		s.afterSwitch(r, t, n)
+		return
+	}
+	s.spend(1)
+	switch n.Kind {
+	case def.Noop:
+		s.completeInline(r, t, nil)
+	case def.SetVariable:
+		s.setVariable(r, t)
+	case def.Terminate:
+		s.terminateByTask(r, t)
+	case def.Wait:
+		s.beginWait(r, t)
+	case def.DoWhile:
+		s.beginLoop(r, t, n)
+	case def.SubWorkflow:
+		s.startChild(r, t, n)
+	case def.Join:
+		if t.join.pending == 0 {
+			r.joins = addSorted(r.joins, t.id.Serial)
+		}
+	}
+}
+
+func (s *State) completeInline(r *run, t *task, output []byte) {
+	t = s.closeTask(r, t, TaskStatusCompleted, "")
+	t.output = raw(output)
+	s.emitTask(TaskCompleted, t)
+}
+
+func (s *State) failInline(r *run, t *task, status TaskStatus, reason string) {
+	t = s.closeTask(r, t, status, reason)
+	s.emitTask(TaskFailed, t)
+}
+
+// makeSwitch decides in the step that makes the record. A list that is taken begins at
+// once; without one the record passes on in its own pass.
+func (s *State) makeSwitch(r *run, t *task, n *def.Node, depth int) {
+	t.start, t.updated, t.end = s.now, s.now, s.now
+	failure := s.evaluateInput(r, t, n, &adHocOther)
+	chosen := ""
+	if failure == "" {
+		chosen, failure = decide(t, n)
+	}
+	if failure != "" {
+		t.status, t.reason = TaskStatusFailed, cut(failure)
+		t = s.store(r, t)
+		s.bad.put(t.id, none{})
+		s.emitTask(TaskFailed, t)
+		r.fin = addSorted(r.fin, t.id.Serial)
+		return
+	}
+	head, found := n.Cases[chosen]
+	if !found {
+		head = n.Default
+	}
+	t.status = TaskStatusCompleted
+	in := expr.SetKey(t.input.bytes(), "case", expr.AppendString(nil, chosen))
+	if head >= 0 {
+		in = expr.SetKey(in, "hasChildren", []byte(`"true"`))
+	}
+	t.input = raw(in)
+	t.output = raw(switchOutput(chosen))
+	t = s.store(r, t)
+	s.emitTask(TaskCompleted, t)
+	if head < 0 {
+		r.batch = addSorted(r.batch, t.id.Serial)
+		return
+	}
+	t = s.tasks.mut(t)
+	t.executed = true
+	s.settle(r, t)
+	s.makeAt(r, nodeRef{fragment: t.node.fragment, node: head}, t.loop, t.iteration, depth+1)
+}
+
+// afterSwitch passes on a SWITCH that took no list.
+func (s *State) afterSwitch(r *run, t *task, n *def.Node) {
+	if n.Kind == def.Switch && !t.executed {
+		r.fin = addSorted(r.fin, t.id.Serial)
+	}
+}
+
+func switchOutput(chosen string) []byte {
+	b := append([]byte(nil), `{"evaluationResult":[`...)
+	b = expr.AppendString(b, chosen)
+	b = append(b, `],"selectedCase":`...)
+	b = expr.AppendString(b, chosen)
+	return append(b, '}')
+}
+
+// decide gives the text that a SWITCH compares with its cases.
+func decide(t *task, n *def.Node) (chosen, failure string) {
+	budget := expr.Budget{Steps: expr.MaxEvalSteps}
+	if n.Script != nil {
+		result, err := n.Script.Eval(expr.Raw(t.input.bytes()), &budget)
+		if err != nil {
+			return "", err.Error()
+		}
+		return result.Text(), ""
+	}
+	v, ok := expr.Get(t.input.bytes(), n.Param)
+	if !ok {
+		return "null", ""
+	}
+	text, err := expr.AppendText(nil, expr.Raw(v), &budget)
+	if err != nil {
+		return "", expressionFailure(err)
+	}
+	return string(text), ""
+}
+
+// makeFork makes the fork, the heads of its branches and the join behind them.
+func (s *State) makeFork(r *run, t *task, n *def.Node, depth int) {
+	t.start, t.updated, t.end = s.now, s.now, s.now
+	t.status, t.executed, t.settled = TaskStatusCompleted, true, true
+	if failure := s.evaluateInput(r, t, n, &adHocOther); failure != "" {
+		t.status, t.executed, t.settled, t.reason = TaskStatusFailed, false, false, cut(failure)
+		t = s.store(r, t)
+		s.bad.put(t.id, none{})
+		r.fin = addSorted(r.fin, t.id.Serial)
+		return
+	}
+	t = s.store(r, t)
+	s.emitTask(TaskCompleted, t)
+	s.settleFork(r, t, n)
+	s.expand(r, t, n, depth)
+}
+
+// settleFork counts the fork itself in joins that name it, which is odd but legal.
+func (s *State) settleFork(r *run, t *task, n *def.Node) {
+	if len(n.Joiners) > 0 {
+		t = s.tasks.mut(t)
+		t.settled = false
+		s.settle(r, t)
+	}
+}
+
+// expandQuantum is the number of branches that one step of a fork begins.
+const expandQuantum = 1024
+
+// expand begins further branches; the join is made behind the last. A fork up to the
+// quantum is complete in the step that makes it.
+func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
+	to := min(len(n.Heads), int(t.done)+expandQuantum)
+	for i := int(t.done); i < to; i++ {
+		s.makeAt(r, nodeRef{fragment: t.node.fragment, node: n.Heads[i]}, t.loop, t.iteration, depth+1)
+	}
+	t = s.tasks.mut(t)
+	t.done = uint32(to)
+	if to < len(n.Heads) {
+		s.push(item{kind: itemExpand, exec: r.e.id, serial: t.id.Serial})
+		return
+	}
+	s.makeJoin(r, nodeRef{fragment: t.node.fragment, node: n.JoinOf}, t.loop, t.iteration)
+}
+
+func (s *State) makeJoin(r *run, ref nodeRef, loop, iteration uint32) {
+	n := s.nodeOf(r.e, ref)
+	if _, ok := s.latestInScope(r.e, n.Ref, loop, iteration); ok || r.stop {
+		return
+	}
+	t := s.newTask(r, ref, n, loop, iteration)
+	s.addTask(r, t, n)
+}
+
+// countMembers sets the counters of a new JOIN from the members that are there
+// already, and shows their names in its input.
+func (s *State) countMembers(e *execution, t *task, n *def.Node) {
+	names := []byte{'['}
+	for i, number := range n.JoinOn {
+		if i > 0 {
+			names = append(names, ',')
+		}
+		names = expr.AppendString(names, s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref)
+	}
+	t.input = raw(expr.SetKey(t.input.bytes(), "joinOn", append(names, ']')))
+	for _, number := range n.JoinOn {
+		m := s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number})
+		if x, ok := s.latestInScope(e, m.Ref, t.loop, t.iteration); ok && x.settled {
+			addMember(&t.join, x, m.Permissive)
+			continue
+		}
+		t.join.pending++
+	}
+	s.spend(len(n.JoinOn) / 64)
+}
+
+func (s *State) latestInScope(e *execution, ref string, loop, iteration uint32) (*task, bool) {
+	t, ok := s.latestOf(e, ref)
+	return t, ok && t.loop == loop && t.iteration == iteration
+}
+
+// closeJoin judges a JOIN whose members have all settled.
+func (s *State) closeJoin(r *run, t *task) {
+	if !t.open() || t.join.pending > 0 {
+		return
+	}
+	s.spend(1)
+	t = s.tasks.mut(t)
+	t.output = Data{kind: dataJoin, of: t.id.Serial}
+	j := t.join
+	switch {
+	case j.bad == 0 && j.soft == 0:
+		t = s.closeTask(r, t, TaskStatusCompleted, "")
+		s.emitTask(TaskCompleted, t)
+	case j.bad == 0:
+		t = s.closeTask(r, t, TaskStatusCompletedWithErrors, s.memberReasons(r.e, t))
+		s.emitTask(TaskCompletedWithErrors, t)
+	case j.bad == j.badCanceled:
+		t = s.closeTask(r, t, TaskStatusCanceled, s.memberReasons(r.e, t))
+		s.emitTask(TaskCanceled, t)
+	default:
+		t = s.closeTask(r, t, TaskStatusFailed, s.memberReasons(r.e, t))
+		s.emitTask(TaskFailed, t)
+	}
+}
+
+// memberReasons joins the reasons of the members that did not succeed, in member order.
+func (s *State) memberReasons(e *execution, t *task) string {
+	n := s.nodeOf(e, t.node)
+	var b []byte
+	for _, number := range n.JoinOn {
+		m, ok := s.latestInScope(e, s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref, t.loop, t.iteration)
+		if !ok || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, ' ')
+		}
+		if m.status == TaskStatusCompletedWithErrors {
+			b = append(b, join(s.nodeOf(e, m.node).Name, "/", m.id.String(), " ", m.reason, " completed with errors")...)
+		} else {
+			b = append(b, m.reason...)
+		}
+		if len(b) > MaxReason {
+			break
+		}
+	}
+	return string(b)
+}
+
+// setVariable writes the record's input over the execution's variables.
+func (s *State) setVariable(r *run, t *task) {
+	vars := expr.Merge(r.e.variables.bytes(), t.input.bytes())
+	if len(vars) > MaxVariables {
+		s.failInline(r, t, TaskStatusFailedTerminal, join("The variables payload size: ", itoa(int64(len(vars))),
+			" of workflow: ", r.e.id.String(), " is greater than the permissible limit: ", itoa(MaxVariables>>10), " kilobytes"))
+		return
+	}
+	r.e.variables = raw(vars)
+	s.completeInline(r, t, nil)
+}
+
+// MaxVariables bounds the variables of an execution, in bytes.
+const MaxVariables = 256 << 10
+
+// terminateByTask ends the execution as a TERMINATE step says.
+func (s *State) terminateByTask(r *run, t *task) {
+	status, ok := terminationStatus(t.input.bytes())
+	if !ok {
+		s.failInline(r, t, TaskStatusFailed, "given termination status is not valid")
+		return
+	}
+	output := []byte(nil)
+	if v, found := expr.Get(t.input.bytes(), "workflowOutput"); found && expr.KindOf(v) != expr.Null {
+		output = v
+		if expr.KindOf(v) != expr.Map {
+			output = append(append([]byte(`{"output":`), v...), '}')
+		}
+	}
+	reason := join("Workflow is ", status.String(), " by TERMINATE task: ", t.id.String())
+	if v, found := expr.Get(t.input.bytes(), "terminationReason"); found {
+		if text, isText := expr.Unquote(v); isText && text != "" {
+			reason = text
+		}
+	}
+	s.completeInline(r, t, output)
+	done := s.tasks.mut(s.taskAt(r.e, t.id.Serial))
+	done.executed = true
+	s.settle(r, done)
+	s.end(r, status, reason, ending{output: &done.output, fixed: true})
+}
+
+func terminationStatus(input []byte) (Status, bool) {
+	v, _ := expr.Get(input, "terminationStatus")
+	text, _ := expr.Unquote(v)
+	st, ok := ParseStatus(text)
+	return st, ok && (st == Completed || st == Failed || st == Terminated)
+}
+
+// beginWait starts a WAIT: until a time, for a duration, or until somebody ends it.
+func (s *State) beginWait(r *run, t *task) {
+	until, failure := s.waitUntil(t)
+	if failure != "" {
+		s.failInline(r, t, TaskStatusFailedTerminal, failure)
+		return
+	}
+	if until != 0 && until <= s.now {
+		s.completeInline(r, t, nil)
+		return
+	}
+	t = s.tasks.mut(t)
+	t.ready = until
+	t.callback = maxCallback
+	if until != 0 {
+		t.callback = int64((until - s.now + 999) / 1000)
+	} else {
+		s.emit(Event{Kind: ExecutionBlocked, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t)})
+	}
+	s.waits.put(t.id, none{})
+	s.arm(t)
+}
+
+// maxCallback is what a WAIT without an end shows.
+const maxCallback = 1<<31 - 1
+
+func (s *State) waitUntil(t *task) (until Millis, failure string) {
+	duration, hasDuration := textInput(t, "duration")
+	date, hasDate := textInput(t, "until")
+	switch {
+	case hasDuration && hasDate:
+		return 0, "Both 'duration' and 'until' specified. Please provide only one input"
+	case hasDuration:
+		millis, ok := def.ParseDuration(duration)
+		if !ok {
+			return 0, join("Not valid duration: ", cut(duration))
+		}
+		return addSeconds(s.now, millis/1000) + Millis(millis%1000), ""
+	case hasDate:
+		at, ok, zone := def.ParseUntil(date)
+		if !ok || zone {
+			return 0, join("Invalid/Unsupported Wait Until format.  Provided: ", cut(date))
+		}
+		return max(Millis(at), 1), ""
+	}
+	return 0, ""
+}
+
+// textInput is a non-empty input as text; numbers count as their digits.
+func textInput(t *task, key string) (string, bool) {
+	v, ok := expr.Get(t.input.bytes(), key)
+	if !ok || expr.KindOf(v) == expr.Null {
+		return "", false
+	}
+	if text, isText := expr.Unquote(v); isText {
+		return text, text != ""
+	}
+	return string(v), true
+}

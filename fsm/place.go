@@ -1,0 +1,327 @@
+package fsm
+
+import "github.com/pawlhq/pawl/fsm/def"
+
+// ageStep is how much older a task of one priority less must be to be handed out
+// first. Priorities therefore hold strictly among tasks of the same hour, and nothing
+// starves.
+const ageStep Millis = 3_600_000
+
+// activeFor is how long after a worker asked its queue counts as served.
+const activeFor Millis = 10_000
+
+// placeWorker decides where a record that a worker does will wait.
+func (s *State) placeWorker(r *run, t *task, n *def.Node, tt *def.TaskType, delay int64, jitter Millis) {
+	t.status = TaskStatusScheduled
+	t.queue = s.queueFor(r.e, n, tt)
+	t.place, t.ready = placeReady, s.now
+	if after := addSeconds(s.now, delay) + jitter; after > s.now {
+		t.place, t.ready = placeDelayed, after
+	}
+}
+
+// enterPlace files a record where its place says.
+func (s *State) enterPlace(t *task) {
+	t = s.tasks.mut(t)
+	switch t.place {
+	case placeReady:
+		q := s.mutQueue(t.queue)
+		q.ready++
+		if !t.returned {
+			t.rank = int64(t.ready - Millis(s.execOf(t).priority)*ageStep)
+		}
+		s.ready.put(t.readyKey(), none{})
+	case placeDelayed:
+		if t.queue != 0 {
+			s.mutQueue(t.queue).delayed++
+		}
+	case placeLeased:
+		s.mutQueue(t.queue).leased++
+		s.leases.put(t.leaseKey(), t.lease)
+		s.takePermit(t, 1)
+	}
+	s.arm(t)
+}
+
+// leavePlace takes an open record out of where it is.
+func (s *State) leavePlace(t *task) {
+	switch t.place {
+	case placeReady:
+		s.mutQueue(t.queue).ready--
+		s.ready.drop(t.readyKey())
+	case placeDelayed:
+		if t.queue != 0 {
+			s.mutQueue(t.queue).delayed--
+		}
+	case placeLeased:
+		s.mutQueue(t.queue).leased--
+		s.leases.drop(t.leaseKey())
+		s.takePermit(t, -1)
+		t.lease, t.holder = 0, Slot{}
+	case placeWaiting:
+		s.waits.drop(t.id)
+	}
+	t.place = placeNone
+}
+
+func (t *task) readyKey() readyKey { return readyKey{queue: t.queue, rank: t.rank, task: t.id} }
+
+func (t *task) leaseKey() leaseKey {
+	return leaseKey{node: t.holder.Node, boot: t.holder.Boot, task: t.id}
+}
+
+// takePermit takes or gives back the permit of a leased task.
+func (s *State) takePermit(t *task, n int) {
+	q, _ := s.queues.get(t.queue)
+	l := s.mutLimit(q.limit)
+	l.inflight = count(l.inflight, n)
+	s.scratch.limits = append(s.scratch.limits, l.name)
+}
+
+func (s *State) mutLimit(name string) *limit {
+	if l, ok := s.limits.get(name); ok {
+		return s.limits.mut(l)
+	}
+	return s.limits.insert(&limit{name: name})
+}
+
+// permits tells how many more tasks of a type may be leased.
+func (s *State) permits(name string) LimitFree {
+	free := -1
+	if t, ok := s.taskTypes.get(name); ok && t.parsed.ConcurrentLimit > 0 {
+		free = int(t.parsed.ConcurrentLimit)
+		if l, held := s.limits.get(name); held {
+			free = max(0, free-int(l.inflight))
+		}
+	}
+	return LimitFree{Type: name, Free: free}
+}
+
+// mutQueue makes a queue ours to change and notes that its counts are to be told.
+func (s *State) mutQueue(id queueID) *queue {
+	q, ok := s.queues.get(id)
+	if !ok {
+		panic("fsm: task in an unknown queue")
+	}
+	s.scratch.queues = append(s.scratch.queues, id)
+	return s.queues.mut(q)
+}
+
+func (q *queue) report() QueueReady {
+	ready := int(q.ready)
+	if q.paused {
+		ready = 0
+	}
+	return QueueReady{Queue: q.name, Type: q.limit, Ready: ready}
+}
+
+// findQueue gives the number of a queue that is known.
+func (s *State) findQueue(name Queue) (*queue, bool) {
+	if s.queueIDs == nil { // a view
+		for _, q := range s.queues.tree.All() {
+			if q.name == name {
+				return q, true
+			}
+		}
+		return nil, false
+	}
+	q, ok := s.queues.get(s.queueIDs[name])
+	return q, ok && q.name == name
+}
+
+// internQueue gives a queue its number, which it keeps.
+func (s *State) internQueue(name Queue, limit string) *queue {
+	if q, ok := s.findQueue(name); ok {
+		if q.limit != "" || limit == "" {
+			return q
+		}
+		q = s.queues.mut(q)
+		q.limit = limit
+		return q
+	}
+	s.nextQueue++
+	q := s.queues.insert(&queue{id: s.nextQueue, name: name, limit: limit})
+	s.queueIDs[name] = q.id
+	return q
+}
+
+// queueFor picks the queue of a step: its type, in the first domain that workers have
+// asked for lately, or the last one named.
+func (s *State) queueFor(e *execution, n *def.Node, tt *def.TaskType) queueID {
+	base := n.Name
+	if n.Type != "SIMPLE" {
+		base = n.Type
+	}
+	suffix := ""
+	if tt.Namespace != "" {
+		suffix = join("@", tt.Namespace)
+	}
+	if tt.Isolation != "" {
+		suffix = join(suffix, "-", tt.Isolation)
+	}
+	for rest := domainFor(e.domains, base); rest != ""; {
+		var first string
+		first, rest = nextDomain(rest)
+		if first == "NO_DOMAIN" {
+			break
+		}
+		name := Queue(join(first, ":", base, suffix))
+		q, known := s.findQueue(name)
+		if rest == "" || known && q.seen != 0 && s.now-q.seen <= activeFor {
+			return s.internQueue(name, n.Name).id
+		}
+	}
+	return s.internQueue(Queue(join(base, suffix)), n.Name).id
+}
+
+func domainFor(ds []Domain, taskType string) string {
+	all := ""
+	for _, d := range ds {
+		if d.Type == taskType {
+			return d.Domain
+		}
+		if d.Type == "*" {
+			all = d.Domain
+		}
+	}
+	return all
+}
+
+// nextDomain takes the first domain off a comma list.
+func nextDomain(list string) (first, rest string) {
+	for i := 0; i < len(list); i++ {
+		if list[i] == ',' {
+			first, rest = list[:i], list[i+1:]
+			return trimBlanks(first), rest
+		}
+	}
+	return trimBlanks(list), ""
+}
+
+func trimBlanks(s string) string {
+	for len(s) > 0 && s[0] == ' ' {
+		s = s[1:]
+	}
+	for len(s) > 0 && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// markSeen notes that a worker asked for a queue with a domain.
+func (s *State) markSeen(name Queue) {
+	if name == "" || len(name) > 2*MaxName {
+		return
+	}
+	q := s.queues.mut(s.internQueue(name, ""))
+	q.seen = s.now
+}
+
+func (s *State) setQueuePaused(name Queue, paused bool) (Result, *Rejection) {
+	q, ok := s.findQueue(name)
+	if !ok {
+		return Result{}, reject(NotFound, "no queue of the name ", string(name))
+	}
+	if q.paused == paused {
+		return Result{Repeated: true}, nil
+	}
+	s.mutQueue(q.id).paused = paused
+	kind := QueueResumed
+	if paused {
+		kind = QueuePaused
+	}
+	s.emit(Event{Kind: kind, Queue: name, Ref: string(name)})
+	return Result{}, nil
+}
+
+// dispatch leases ready tasks to the slots that the entry offers. Each offer gets the
+// first task of its queue, if its limit has a permit; else the slot comes back.
+func (s *State) dispatch(offers []Offer) {
+	if len(offers) == 0 {
+		return
+	}
+	start := int(s.index % uint64(len(offers))) // no queue is always the first
+	for i := range offers {
+		o := offers[(start+i)%len(offers)]
+		if !s.offer(o) {
+			s.out.Unused = append(s.out.Unused, o)
+		}
+	}
+}
+
+func (s *State) offer(o Offer) bool {
+	q, ok := s.findQueue(o.Queue)
+	if !ok || q.paused || s.permits(q.limit).Free == 0 {
+		return false
+	}
+	for {
+		k, ok := s.firstReady(q.id)
+		if !ok {
+			return false
+		}
+		t, _ := s.tasks.get(k.task)
+		e := s.execOf(t)
+		if !e.status.Terminal() {
+			s.grant(e, t, o)
+			return true
+		}
+		// Ended already: readers see it canceled, and the sweep only stores that.
+		t = s.tasks.mut(t)
+		s.leavePlace(t)
+		t.place = placeWaiting
+		s.arm(t)
+	}
+}
+
+func (s *State) firstReady(id queueID) (readyKey, bool) {
+	for k := range s.ready.tree.From(readyKey{queue: id, rank: -1 << 63}) {
+		return k, k.queue == id
+	}
+	return readyKey{}, false
+}
+
+// grant leases a task to a slot.
+func (s *State) grant(e *execution, t *task, o Offer) {
+	t = s.tasks.mut(t)
+	s.leavePlace(t)
+	lease := max(newLease(s.index, s.incarnation, s.scratch.leases), t.last+1)
+	s.scratch.leases++
+	t.lease, t.last, t.holder = lease, lease, o.Slot
+	t.place, t.status = placeLeased, TaskStatusInProgress
+	if t.start == 0 {
+		t.start = s.now
+	}
+	t.updated = s.now
+	t.callback, t.worker, t.returned = 0, o.Worker, false
+	t.polls++
+	s.enterPlace(t)
+	n := s.nodeOf(e, t.node)
+	tt := s.typeOf(n)
+	p := s.planOf(e)
+	l := Leased{
+		Slot: o.Slot, Task: t.id, Lease: lease, Queue: o.Queue, Type: shownType(n), Ref: visibleRef(s, t),
+		Definition: p.Name, Retry: t.retry, Iteration: t.iteration, Priority: e.priority, Correlation: e.corr,
+		Worker: o.Worker, Input: t.input.bytes(), Scheduled: t.scheduled,
+		ResponseMillis: addSeconds(0, tt.ResponseTimeout), Hints: s.hints(e, n.Reach),
+	}
+	s.out.Grants = append(s.out.Grants, l)
+	s.emit(Event{Kind: TaskLeased, Exec: e.id, Serial: t.id.Serial, Ref: l.Ref, Task: t.status, Retry: t.retry,
+		Lease: lease, Slot: o.Slot, Queue: o.Queue})
+}
+
+// hints names the queues that can become ready when a task is finished.
+func (s *State) hints(e *execution, reach []string) []Queue {
+	if len(reach) == 0 {
+		return nil
+	}
+	out := make([]Queue, 0, len(reach))
+	for _, taskType := range reach {
+		domain, _ := nextDomain(domainFor(e.domains, taskType))
+		if domain == "" || domain == "NO_DOMAIN" {
+			out = append(out, Queue(taskType))
+		} else {
+			out = append(out, Queue(join(domain, ":", taskType)))
+		}
+	}
+	return out
+}

@@ -1,0 +1,343 @@
+package fsm
+
+import (
+	"iter"
+
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/table"
+)
+
+// Table is one table of a View: its rows in key order, canonically encoded. A row is
+// good only until the next is asked for.
+type Table struct {
+	ID   TableID
+	Rows iter.Seq[[]byte]
+}
+
+// Tables gives the View's rows, tables in the order of their numbers. Load makes an
+// equal State of them.
+func (v View) Tables() iter.Seq[Table] {
+	t := &v.s.tables
+	list := [...]Table{
+		{tableMeta, v.metaRow()},
+		{tablePlans, t.plans.encoded()}, {tableDefinitions, t.definitions.encoded()},
+		{tableTaskTypes, t.taskTypes.encoded()}, {tableQueues, t.queues.encoded()}, {tableLimits, t.limits.encoded()},
+		{tableExecutions, t.executions.encoded()}, {tableTasks, t.tasks.encoded()}, {tableFragments, t.fragments.encoded()},
+		{tableLatest, t.latest.encoded()}, {tableHeld, t.held.encoded()}, {tableIterations, t.iterations.encoded()},
+		{tableBad, t.bad.encoded()}, {tableWaits, t.waits.encoded()}, {tableReady, t.ready.encoded()},
+		{tableLeases, t.leases.encoded()}, {tableDue, t.due.encoded()}, {tableAgenda, t.agenda.encoded()},
+		{tableKeys, t.keys.encoded()}, {tableRequests, t.requests.encoded()}, {tableRequestAges, t.requestAges.encoded()},
+		{tableByTime, t.byTime.encoded()}, {tableByType, t.byType.encoded()}, {tableByStatus, t.byStatus.encoded()},
+		{tableByCorrelation, t.byCorrelation.encoded()}, {tableByParent, t.byParent.encoded()},
+	}
+	return func(yield func(Table) bool) {
+		for _, table := range list {
+			if !yield(table) {
+				return
+			}
+		}
+	}
+}
+
+func (v View) metaRow() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		w := writer{b: []byte{byte(tableMeta)}}
+		v.s.scalars.encode(&w)
+		yield(w.b)
+	}
+}
+
+// Load makes a State of the rows that Tables gave. Rows of a table must come in key
+// order and tables in the order of their numbers. It refuses rows that do not decode,
+// and a State whose digest is not want.
+func Load(tables iter.Seq2[TableID, iter.Seq[[]byte]], want Digest) (*State, error) {
+	s := New(0)
+	for id, rows := range tables {
+		if err := s.load(id, rows); err != nil {
+			return nil, err
+		}
+	}
+	s.deriveLookups()
+	if s.Digest() != want {
+		return nil, ErrCorrupt
+	}
+	return s, nil
+}
+
+func (s *State) load(id TableID, rows iter.Seq[[]byte]) error {
+	switch id {
+	case tableMeta:
+		return s.loadMeta(rows)
+	case tablePlans:
+		return loadRecords(s.plans, rows, decodePlan)
+	case tableDefinitions:
+		return loadRecords(s.definitions, rows, decodeDefinition)
+	case tableTaskTypes:
+		return loadRecords(s.taskTypes, rows, decodeTaskType)
+	case tableQueues:
+		return loadRecords(s.queues, rows, decodeQueue)
+	case tableLimits:
+		return loadRecords(s.limits, rows, decodeLimit)
+	case tableExecutions:
+		return loadRecords(s.executions, rows, decodeExecution)
+	case tableTasks:
+		return loadRecords(s.tasks, rows, decodeTask)
+	case tableFragments:
+		return loadRecords(s.fragments, rows, s.decodeFragment)
+	case tableAgenda:
+		return loadRecords(s.agenda, rows, decodeItem)
+	}
+	return s.loadRows(id, rows)
+}
+
+func (s *State) loadRows(id TableID, rows iter.Seq[[]byte]) error {
+	switch id {
+	case tableLatest:
+		return loadRows(s.latest, rows, decodeLatest)
+	case tableHeld:
+		return loadRows(s.held, rows, decodeHeld)
+	case tableIterations:
+		return loadRows(s.iterations, rows, decodeIteration)
+	case tableBad:
+		return loadRows(s.bad, rows, decodeTaskKey)
+	case tableWaits:
+		return loadRows(s.waits, rows, decodeTaskKey)
+	case tableReady:
+		return loadRows(s.ready, rows, decodeReady)
+	case tableLeases:
+		return loadRows(s.leases, rows, decodeLease)
+	case tableDue:
+		return loadRows(s.due, rows, decodeDue)
+	case tableKeys:
+		return loadRows(s.keys, rows, decodeStart)
+	case tableRequests:
+		return loadRows(s.requests, rows, decodeRequest)
+	case tableRequestAges:
+		return loadRows(s.requestAges, rows, decodeRequestAge)
+	case tableByTime:
+		return loadRows(s.byTime, rows, decodeTime)
+	case tableByType:
+		return loadRows(s.byType, rows, decodeType)
+	case tableByStatus:
+		return loadRows(s.byStatus, rows, decodeStatus)
+	case tableByCorrelation:
+		return loadRows(s.byCorrelation, rows, decodeCorrelation)
+	case tableByParent:
+		return loadRows(s.byParent, rows, decodeParent)
+	}
+	return ErrVersion
+}
+
+func (s *State) loadMeta(rows iter.Seq[[]byte]) error {
+	for row := range rows {
+		r := reader{b: row}
+		if len(row) == 0 || TableID(row[0]) != tableMeta {
+			return ErrCorrupt
+		}
+		r.b = row[1:]
+		for r.next() {
+			s.scalars.field(&r)
+		}
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return nil
+}
+
+// loadRecords builds a table bottom-up and hashes its rows.
+func loadRecords[K comparable, R any, P record[K, R]](t *records[K, R, P], rows iter.Seq[[]byte], decode func(r *reader) P) error {
+	var err error
+	compare := t.compare
+	tree, loadErr := table.Load(compare, func(yield func(K, P) bool) {
+		for row := range rows {
+			if len(row) == 0 || TableID(row[0]) != t.id {
+				err = ErrCorrupt
+				return
+			}
+			r := reader{b: row[1:]}
+			p := decode(&r)
+			if r.err != nil {
+				err = r.err
+				return
+			}
+			m := p.header()
+			m.hash = rowHash(row)
+			t.j.digest = t.j.digest.add(m.hash)
+			if !yield(p.key(), p) {
+				return
+			}
+		}
+	})
+	if err == nil {
+		err = loadErr
+	}
+	t.tree = tree
+	return err
+}
+
+func loadRows[K comparable, V any](t *rows[K, V], rows iter.Seq[[]byte], decode func(r *reader) (K, V)) error {
+	var err error
+	tree, loadErr := table.Load(t.compare, func(yield func(K, V) bool) {
+		for row := range rows {
+			if len(row) == 0 || TableID(row[0]) != t.id {
+				err = ErrCorrupt
+				return
+			}
+			r := reader{b: row[1:]}
+			k, v := decode(&r)
+			if r.err != nil {
+				err = r.err
+				return
+			}
+			t.j.digest = t.j.digest.add(rowHash(row))
+			if !yield(k, v) {
+				return
+			}
+		}
+	})
+	if err == nil {
+		err = loadErr
+	}
+	t.tree = tree
+	return err
+}
+
+// deriveLookups makes what a snapshot does not hold.
+func (s *State) deriveLookups() {
+	for id, q := range s.queues.tree.All() {
+		s.queueIDs[q.name] = id
+	}
+	for id, p := range s.plans.tree.All() {
+		s.planIDs[rowHash(p.source)] = id
+	}
+}
+
+func decodePlan(r *reader) *plan {
+	p := &plan{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			p.id = planID(r.num())
+		case 2:
+			p.source = r.bytes()
+		case 3:
+			p.refs = r.num()
+		default:
+			r.unknown()
+		}
+	}
+	if r.err == nil {
+		if p.compiled, _ = def.Compile(p.source); p.compiled == nil {
+			r.fail(ErrCorrupt)
+		}
+	}
+	return p
+}
+
+func decodeDefinition(r *reader) *definition {
+	d := &definition{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			d.name = r.str()
+		case 2:
+			d.version = r.int32()
+		case 3:
+			d.plan = planID(r.num())
+		case 4:
+			d.created = Millis(r.int())
+		case 5:
+			d.updated = Millis(r.int())
+		default:
+			r.unknown()
+		}
+	}
+	return d
+}
+
+func decodeTaskType(r *reader) *taskType {
+	t := &taskType{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			t.name = r.str()
+		case 2:
+			t.created = Millis(r.int())
+		case 3:
+			t.updated = Millis(r.int())
+		case 4:
+			if t.parsed, _ = def.ParseTaskType(r.bytes()); t.parsed == nil {
+				r.fail(ErrCorrupt)
+			}
+		default:
+			r.unknown()
+		}
+	}
+	return t
+}
+
+// decodeFragment compiles a fragment again in the plan of its execution, whose tables
+// come before it.
+func (s *State) decodeFragment(r *reader) *fragment {
+	f := &fragment{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			f.id = r.task()
+		case 2:
+			f.source = r.bytes()
+		default:
+			r.unknown()
+		}
+	}
+	if e, ok := s.executions.get(f.id.Exec); ok && r.err == nil {
+		f.compiled, _ = def.CompileFragment(s.planOf(e), f.source)
+	}
+	if f.compiled == nil {
+		r.fail(ErrCorrupt)
+	}
+	return f
+}
+
+func decodeQueue(r *reader) *queue {
+	q := &queue{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			q.id = queueID(r.num32())
+		case 2:
+			q.name = Queue(r.str())
+		case 3:
+			q.limit = r.str()
+		case 4:
+			q.ready = r.num32()
+		case 5:
+			q.delayed = r.num32()
+		case 6:
+			q.leased = r.num32()
+		case 7:
+			q.paused = r.flag()
+		case 8:
+			q.seen = Millis(r.int())
+		default:
+			r.unknown()
+		}
+	}
+	return q
+}
+
+func decodeLimit(r *reader) *limit {
+	l := &limit{}
+	for r.next() {
+		switch r.tag {
+		case 1:
+			l.name = r.str()
+		case 2:
+			l.inflight = r.num32()
+		default:
+			r.unknown()
+		}
+	}
+	return l
+}

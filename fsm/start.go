@@ -1,0 +1,133 @@
+package fsm
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
+
+// MaxAgenda refuses starts while more background work than this waits.
+const MaxAgenda = 100_000
+
+func (s *State) startExecution(c *StartExecution) (Result, *Rejection) {
+	if s.agenda.tree.Len() > MaxAgenda {
+		return Result{}, reject(Exhausted, "too much unfinished background work: ask again later")
+	}
+	p, rej := s.planToStart(c)
+	if rej != nil {
+		return Result{}, rej
+	}
+	if c.Key != "" {
+		if old, taken := s.keys.get(startKey{name: p.compiled.Name, key: c.Key}); taken {
+			return s.existing(c, old)
+		}
+	}
+	e := s.addExecution(p, execution{
+		input: raw(withInputTemplate(p.compiled, c.Input)), corr: c.Correlation, createdBy: c.CreatedBy, event: c.Event,
+		key_: c.Key, priority: c.Priority, domains: slices.Clone(c.Domains),
+	})
+	if c.Key != "" {
+		s.keys.put(startKey{name: p.compiled.Name, key: c.Key}, e.id)
+	}
+	s.beginExecution(e)
+	return Result{Exec: e.id}, nil
+}
+
+// existing answers a start whose idempotency key is taken.
+func (s *State) existing(c *StartExecution, old ExecID) (Result, *Rejection) {
+	e, ok := s.executions.get(old)
+	if !ok {
+		panic("fsm: key of an execution that is gone")
+	}
+	if c.Strategy == ReturnExisting {
+		return Result{Exec: old, Repeated: true, Index: old.Index()}, nil
+	}
+	if c.Strategy == FailOnRunning && e.status.Terminal() {
+		return s.startAnew(c)
+	}
+	rej := reject(AlreadyExists, "an execution with this idempotency key exists: ", old.String())
+	rej.Exec = old
+	return Result{}, rej
+}
+
+// startAnew lets a key whose execution has ended name a new one.
+func (s *State) startAnew(c *StartExecution) (Result, *Rejection) {
+	p, rej := s.planToStart(c)
+	if rej != nil {
+		return Result{}, rej
+	}
+	s.keys.drop(startKey{name: p.compiled.Name, key: c.Key})
+	return s.startExecution(c)
+}
+
+func (s *State) planToStart(c *StartExecution) (*plan, *Rejection) {
+	if len(c.Definition) > 0 {
+		compiled, problems := def.Compile(c.Definition)
+		if compiled == nil {
+			return nil, invalid(problems)
+		}
+		return s.intern(compiled), nil
+	}
+	d, ok := s.lookup(c.Name, c.Version)
+	if !ok {
+		version := itoa(int64(c.Version))
+		if c.Version == 0 {
+			version = "latest"
+		}
+		return nil, reject(NoDefinition, "No such workflow defined. name=", c.Name, ", version=", version)
+	}
+	p, _ := s.plans.get(d.plan)
+	return p, nil
+}
+
+// withInputTemplate adds the definition's defaults to an input that is not empty.
+func withInputTemplate(p *def.Plan, input []byte) []byte {
+	if p.InputDefaults == nil || expr.Count(input) == 0 {
+		return input
+	}
+	return expr.Merge(p.InputDefaults, input)
+}
+
+// addExecution makes an execution of a plan and its index rows.
+func (s *State) addExecution(p *plan, e execution) *execution {
+	if s.scratch.executions > maxIDOrdinal {
+		panic("fsm: more executions in one entry than ids")
+	}
+	s.spend(1)
+	e.id = newExecID(s.index, s.incarnation, s.scratch.executions)
+	s.scratch.executions++
+	e.plan, e.status = p.id, Running
+	e.nextSerial, e.nextSeq = 1, 1
+	e.created, e.updated = s.now, s.now
+	e.variables = raw(p.compiled.Variables)
+	s.plans.mut(p).refs++
+	x := s.executions.insert(&e)
+	s.indexExecution(x)
+	s.armExecution(x)
+	s.emit(Event{Kind: ExecutionStarted, Exec: x.id, Ref: p.compiled.Name, Status: Running})
+	return x
+}
+
+// beginExecution makes the first record of an execution and runs.
+func (s *State) beginExecution(e *execution) {
+	r := s.enter(e)
+	if r.p.First == def.EndRoot {
+		r.e.ended = true
+	} else {
+		s.make(r, nodeRef{node: r.p.First}, 0, 0)
+	}
+	s.leave(r)
+}
+
+func domainsOf(obj []byte) []Domain {
+	var out []Domain
+	for k, v := range expr.Members(obj) {
+		if text, ok := expr.Unquote(v); ok {
+			out = append(out, Domain{Type: k, Domain: text})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Domain) int { return strings.Compare(a.Type, b.Type) })
+	return out
+}
