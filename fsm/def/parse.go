@@ -15,7 +15,7 @@ const (
 	MaxNodes = 10_000
 )
 
-// Lists of steps nest at most 64 deep, since each takes two of the levels that
+// Lists of steps nest at most 63 deep, since each takes two of the levels that
 // expr.MaxDepth allows a document. That bounds every recursion here.
 
 // step is a step of the tree that a definition is read into.
@@ -192,9 +192,13 @@ func (p *parser) nested(s *step) {
 	}
 }
 
+// isList reports whether raw is a list of tasks. A null is as if it were not there.
 func (p *parser) isList(at *place, raw []byte) bool {
-	if expr.KindOf(raw) == expr.Array {
+	switch expr.KindOf(raw) {
+	case expr.Array:
 		return true
+	case expr.Null:
+		return false
 	}
 	p.add(at, "found "+describe(raw)+", allowed is a list of tasks")
 	return false
