@@ -10,12 +10,27 @@ import (
 // cases is what a SWITCH needs besides.
 const cases = `"decisionCases":{"x":[]}`
 
-func TestCompileRefuses(t *testing.T) {
+// refusal is a definition and a problem that it has.
+type refusal struct {
+	src  string
+	want Problem
+}
+
+func mustRefuse(t *testing.T, list map[string]refusal) {
+	t.Helper()
+	for name, c := range list {
+		t.Run(name, func(t *testing.T) {
+			plan, problems := Compile([]byte(c.src))
+			if plan != nil || !mentions(problems, c.want) {
+				t.Errorf("got %v, want one at %q with %q", problems, c.want.Path, c.want.Message)
+			}
+		})
+	}
+}
+
+func TestCompileRefusesDefinitions(t *testing.T) {
 	noop := task("n", "NOOP", "")
-	for name, c := range map[string]struct {
-		src  string
-		want Problem
-	}{
+	mustRefuse(t, map[string]refusal{
 		"no name":            {`{"schemaVersion":2,"tasks":[` + noop + `]}`, Problem{"name", "WorkflowDef name cannot be null or empty"}},
 		"colon in name":      {`{"name":"a:b","tasks":[` + noop + `]}`, Problem{"name", "Invalid name 'a:b'"}},
 		"no tasks":           {`{"name":"w"}`, Problem{"tasks", "WorkflowTask list cannot be empty"}},
@@ -38,15 +53,21 @@ func TestCompileRefuses(t *testing.T) {
 			Problem{"tasks[1].decisionCases.yes[1].taskReferenceName", "taskReferenceName: n should be unique across tasks for a given workflowDefinition: w"}},
 		"dangling reference": {workflow(task("a", "SIMPLE", `"inputParameters":{"k":{"l":["${b.output.x}"]}}`)),
 			Problem{"tasks[0].inputParameters.k.l[0]", "taskReferenceName: b for given task: a input value: ${b.output.x} of input parameter: k.l[0] is not defined in workflow definition."}},
-		"no path":                 {workflow(task("a", "SIMPLE", `"inputParameters":{"k":"${workflow.input x}"}`)), Problem{"tasks[0].inputParameters.k", "key: k input parameter value: ${workflow.input x} is not valid"}},
-		"no path in a nest":       {workflow(task("l", "DO_WHILE", `"loopCondition":"true","loopOver":[`+task("a", "SIMPLE", `"inputParameters":{"k":"${a[}"}`)+`]`)), Problem{"tasks[0].loopOver[0].inputParameters.k", "${a[} is not valid"}},
-		"no path in output":       {`{"name":"w","tasks":[` + noop + `],"outputParameters":{"k":"${n.[}"}}`, Problem{"outputParameters.k", "${n.[} is not valid"}},
-		"task without name":       {workflow(`{"taskReferenceName":"a"}`), Problem{"tasks[0].name", "WorkflowTask name cannot be empty or null"}},
-		"task without reference":  {workflow(`{"name":"a","taskReferenceName":""}`), Problem{"tasks[0].taskReferenceName", "WorkflowTask taskReferenceName name cannot be empty or null"}},
-		"negative delay":          {workflow(task("a", "SIMPLE", `"startDelay":-1`)), Problem{"tasks[0].startDelay", "must be greater than or equal to 0"}},
-		"negative retries":        {workflow(task("a", "SIMPLE", `"retryCount":-1`)), Problem{"tasks[0].retryCount", "must be greater than or equal to 0"}},
-		"join mode":               {workflow(task("a", "JOIN", `"joinMode":"x"`)), Problem{"tasks[0].joinMode", "allowed are SYNC and ASYNC"}},
-		"inner type":              {workflow(task("a", "SIMPLE", `"taskDefinition":{"retryLogic":"x"}`)), Problem{"tasks[0].taskDefinition.retryLogic", "allowed are FIXED"}},
+		"no path":                {workflow(task("a", "SIMPLE", `"inputParameters":{"k":"${workflow.input x}"}`)), Problem{"tasks[0].inputParameters.k", "key: k input parameter value: ${workflow.input x} is not valid"}},
+		"no path in a nest":      {workflow(task("l", "DO_WHILE", `"loopCondition":"true","loopOver":[`+task("a", "SIMPLE", `"inputParameters":{"k":"${a[}"}`)+`]`)), Problem{"tasks[0].loopOver[0].inputParameters.k", "${a[} is not valid"}},
+		"no path in output":      {`{"name":"w","tasks":[` + noop + `],"outputParameters":{"k":"${n.[}"}}`, Problem{"outputParameters.k", "${n.[} is not valid"}},
+		"task without name":      {workflow(`{"taskReferenceName":"a"}`), Problem{"tasks[0].name", "WorkflowTask name cannot be empty or null"}},
+		"task without reference": {workflow(`{"name":"a","taskReferenceName":""}`), Problem{"tasks[0].taskReferenceName", "WorkflowTask taskReferenceName name cannot be empty or null"}},
+		"negative delay":         {workflow(task("a", "SIMPLE", `"startDelay":-1`)), Problem{"tasks[0].startDelay", "must be greater than or equal to 0"}},
+		"negative retries":       {workflow(task("a", "SIMPLE", `"retryCount":-1`)), Problem{"tasks[0].retryCount", "must be greater than or equal to 0"}},
+		"join mode":              {workflow(task("a", "JOIN", `"joinMode":"x"`)), Problem{"tasks[0].joinMode", "allowed are SYNC and ASYNC"}},
+		"inner type":             {workflow(task("a", "SIMPLE", `"taskDefinition":{"retryLogic":"x"}`)), Problem{"tasks[0].taskDefinition.retryLogic", "allowed are FIXED"}},
+	})
+}
+
+func TestCompileRefusesWhatATypeDoesNotTake(t *testing.T) {
+	noop := task("n", "NOOP", "")
+	mustRefuse(t, map[string]refusal{
 		"EVENT":                   {workflow(task("a", "EVENT", "")), Problem{"tasks[0].sink", "sink field is required for taskType: EVENT taskName: a"}},
 		"DECISION value":          {workflow(task("a", "DECISION", cases)), Problem{"tasks[0]", "caseValueParam or caseExpression field is required for taskType: DECISION taskName: a"}},
 		"DECISION cases":          {workflow(task("a", "DECISION", `"caseValueParam":"k"`)), Problem{"tasks[0].decisionCases", "decisionCases should have atleast one task for taskType: DECISION taskName: a"}},
@@ -85,14 +106,7 @@ func TestCompileRefuses(t *testing.T) {
 		"WAIT number":             {workflow(task("a", "WAIT", `"inputParameters":{"duration":30}`)), Problem{"tasks[0].inputParameters.duration", "Not valid duration: 30"}},
 		"WAIT until":              {workflow(task("a", "WAIT", `"inputParameters":{"until":"tomorrow"}`)), Problem{"tasks[0].inputParameters.until", "Invalid/Unsupported Wait Until format.  Provided: tomorrow"}},
 		"WAIT zone":               {workflow(task("a", "WAIT", `"inputParameters":{"until":"2027-01-01 10:00 PST"}`)), Problem{"tasks[0].inputParameters.until", "not supported yet"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			plan, problems := Compile([]byte(c.src))
-			if plan != nil || !mentions(problems, c.want) {
-				t.Errorf("got %v, want one at %q with %q", problems, c.want.Path, c.want.Message)
-			}
-		})
-	}
+	})
 }
 
 func TestCompileRefusesTypesThatCannotRunByName(t *testing.T) {

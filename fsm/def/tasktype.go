@@ -32,17 +32,6 @@ func ParseTaskType(src []byte) (*TaskType, []Problem) {
 	return t, nil
 }
 
-// AdHoc returns the type that holds for a step whose task type is not
-// registered: the defaults for a SIMPLE step, and no retries and no response
-// timeout for one of another type.
-func AdHoc(name string, simple bool) *TaskType {
-	t := &TaskType{Name: name, BackoffScale: 1, RateWindow: defaultRateWindow, RetryDelay: defaultRetryDelay}
-	if simple {
-		t.RetryCount, t.ResponseTimeout = defaultRetries, defaultResponseTimeout
-	}
-	return t
-}
-
 // taskType reads a task type, registered or inside a step; name is used where it
 // has none. What contradicts itself is only refused in registered ones: steps
 // carry copies that nobody ever checked.

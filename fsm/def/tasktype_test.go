@@ -12,12 +12,6 @@ func TestParseTaskTypeDefaults(t *testing.T) {
 	if got.Source = nil; string(source) != `{"name":"t"}` || !sameType(*got, want) {
 		t.Errorf("got %+v, want %+v", *got, want)
 	}
-	if adHoc := AdHoc("t", true); !sameType(*adHoc, want) {
-		t.Errorf("ad hoc: got %+v, want %+v", *adHoc, want)
-	}
-	if adHoc := AdHoc("t", false); adHoc.RetryCount != 0 || adHoc.ResponseTimeout != 0 {
-		t.Errorf("ad hoc, not SIMPLE: got %+v", *adHoc)
-	}
 }
 
 // sameType compares all but the parts that are slices or pointers.
