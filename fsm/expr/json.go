@@ -234,22 +234,27 @@ func skipString(raw []byte, i int) int {
 	return len(raw)
 }
 
+// isStop marks the bytes at which skipContainer looks.
+var isStop = [256]bool{'"': true, '{': true, '[': true, '}': true, ']': true}
+
 // skipContainer returns the index after the container that opens at raw[i].
 func skipContainer(raw []byte, i int) int {
 	depth := 0
-	for i < len(raw) {
-		switch raw[i] {
-		case '"':
-			i = skipString(raw, i)
+	for ; i < len(raw); i++ {
+		c := raw[i]
+		if !isStop[c] {
 			continue
+		}
+		switch c {
+		case '"':
+			i = skipString(raw, i) - 1
 		case '{', '[':
 			depth++
-		case '}', ']':
+		default:
 			if depth--; depth == 0 {
 				return i + 1
 			}
 		}
-		i++
 	}
 	return len(raw)
 }

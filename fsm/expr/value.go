@@ -88,15 +88,9 @@ func (v Value) elem(i int, b *Budget) (Value, error) {
 
 // each calls visit for every member or element in order, key empty for elements,
 // until visit fails.
-func (v Value) each(b *Budget, visit func(key []byte, name string, child Value) error) (err error) {
+func (v Value) each(b *Budget, visit func(key []byte, name string, child Value) error) error {
 	if v.obj != nil {
-		v.obj.Range(func(name string, child Value) bool {
-			if err = b.spend(0); err == nil {
-				err = visit(nil, name, child)
-			}
-			return err == nil
-		})
-		return err
+		return eachMember(v.obj, b, visit)
 	}
 	c, ok := open(v.raw, '{')
 	if !ok {
@@ -116,6 +110,16 @@ func (v Value) each(b *Budget, visit func(key []byte, name string, child Value) 
 		}
 	}
 	return nil
+}
+
+func eachMember(o Object, b *Budget, visit func(key []byte, name string, child Value) error) (err error) {
+	o.Range(func(name string, child Value) bool {
+		if err = b.spend(0); err == nil {
+			err = visit(nil, name, child)
+		}
+		return err == nil
+	})
+	return err
 }
 
 // count returns the number of members or elements.
@@ -139,6 +143,10 @@ func (v Value) appendJSON(dst []byte, b *Budget, depth int) ([]byte, error) {
 		}
 		return append(dst, v.raw...), nil
 	}
+	return v.appendMembers(dst, b, depth)
+}
+
+func (v Value) appendMembers(dst []byte, b *Budget, depth int) ([]byte, error) {
 	if depth == MaxDepth {
 		return append(dst, "null"...), nil // an owner that nests in itself
 	}
