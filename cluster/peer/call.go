@@ -100,7 +100,7 @@ func (n *Net) Call(ctx context.Context, to fsm.NodeID, k Kind, req []byte) ([]by
 	case <-timer.C:
 		a = l.abandon(c, id, context.DeadlineExceeded)
 	}
-	callPool.Put(c)
+	n.calls.Put(c)
 	if a.err != nil {
 		return nil, fmt.Errorf("call %s: %w", to, a.err)
 	}

@@ -68,7 +68,7 @@ type answer struct {
 	err     error
 }
 
-var callPool = sync.Pool{New: func() any { return &call{done: make(chan answer, 1)} }}
+func newCall() any { return &call{done: make(chan answer, 1)} }
 
 func newLink(p *peer, c *conn, dialed bool) *link {
 	l := &link{
@@ -137,16 +137,16 @@ func (l *link) open(k Kind, left time.Duration, req []byte) (*call, uint64, erro
 	if size > MaxFrame {
 		return nil, 0, errSize
 	}
-	c := callPool.Get().(*call)
+	c := l.net.calls.Get().(*call)
 	l.mu.Lock()
 	if err := l.admitLocked(size); err != nil {
 		l.mu.Unlock()
-		callPool.Put(c)
+		l.net.calls.Put(c)
 		return nil, 0, err
 	}
 	if len(l.calls) >= maxCalls {
 		l.mu.Unlock()
-		callPool.Put(c)
+		l.net.calls.Put(c)
 		return nil, 0, errRoom
 	}
 	l.last++

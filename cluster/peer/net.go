@@ -87,6 +87,7 @@ type Net struct {
 
 	handlers [256]atomic.Pointer[handler]
 	running  atomic.Int32  // handlers that run now
+	calls    sync.Pool     // of *call
 	greeting chan struct{} // one entry for each handshake under way
 	onUp     []func(fsm.NodeID)
 	onDown   []func(fsm.NodeID)
@@ -120,6 +121,7 @@ func New(cfg Config) (*Net, error) {
 		greeting: make(chan struct{}, maxHandshakes), id: cfg.Identity, cert: cert,
 		conns: make(map[*conn]struct{}), streams: make(map[Class]*Stream),
 	}
+	n.calls.New = newCall
 	n.tls = tlsConfig(classes, n.certificate)
 	n.peers.Store(&map[fsm.NodeID]*peer{})
 	n.base, n.stop = context.WithCancel(context.Background())
@@ -169,7 +171,7 @@ func (n *Net) OnDead(f func(fsm.NodeID)) { n.onDead = append(n.onDead, f) }
 // and waits for what it started. It is called once; the error is that of a
 // broken listener, else nil.
 func (n *Net) Run(ctx context.Context) error {
-	unhook := context.AfterFunc(ctx, n.stop)
+	unhook := context.AfterFunc(ctx, n.close)
 	defer unhook()
 	n.book.watch(n.readdressed)
 	n.mu.Lock()
@@ -195,15 +197,11 @@ func (n *Net) close() {
 	n.listener.Close()
 	n.mu.Lock()
 	n.closed = true
-	conns, streams := n.conns, n.streams
-	n.conns = make(map[*conn]struct{})
+	for _, s := range n.streams {
+		s.shut()
+	}
 	n.mu.Unlock()
-	for _, s := range streams {
-		s.Close()
-	}
-	for c := range conns {
-		c.raw.Close()
-	}
+	n.drop(func(*conn) bool { return true })
 }
 
 // Hold says with which nodes to keep a link; links with others are left to

@@ -141,8 +141,8 @@ func (p *peer) report() {
 
 // redial keeps a link with the peer while it is held.
 func (p *peer) redial() {
-	wait := redialMin // before the next attempt, jittered
-	dead := false     // OnDead was told since the link was up
+	wait := p.firstWait() // before the next attempt, jittered
+	dead := false         // OnDead was told since the link was up
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -153,7 +153,7 @@ func (p *peer) redial() {
 		case <-p.net.base.Done():
 			return
 		case <-p.wake:
-			wait = redialMin
+			wait = p.firstWait()
 			continue
 		case <-timer.C:
 		}
@@ -174,6 +174,16 @@ func (p *peer) redial() {
 			p.net.tell(p.net.onDead, p.id)
 		}
 	}
+}
+
+// firstWait is the wait before a peer is dialled anew. The node with the higher
+// id leaves the other time to be first: of two links one would have to go
+// again, with the calls on it.
+func (p *peer) firstWait() time.Duration {
+	if compareIDs(p.net.self, p.id) > 0 {
+		return 4 * redialMin
+	}
+	return redialMin
 }
 
 // dial makes a link at the first address where the peer answers, and starts it.
