@@ -136,6 +136,7 @@ func (s *State) doAdmin(b Body) (Result, *Rejection) {
 func (s *State) finish() *Applied {
 	out := s.out
 	s.reportQueues(out)
+	s.noteTouched()
 	s.tables.settle()
 	s.j.ops = shrink(s.j.ops)
 	if k, _, ok := s.due.tree.Min(); ok {

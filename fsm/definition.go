@@ -60,7 +60,7 @@ func (s *State) putDefinition(c *PutDefinition) (Result, *Rejection) {
 	old, exists := s.definitions.get(key)
 	if exists {
 		p, _ := s.plans.get(old.plan)
-		if bytes.Equal(p.source, c.Source) {
+		if bytes.Equal(p.source, compiled.Source) {
 			return Result{Version: key.version, Repeated: true}, nil
 		}
 		if !c.Overwrite {

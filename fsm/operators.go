@@ -162,7 +162,9 @@ func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
 		s.push(item{kind: itemExpand, exec: r.e.id, serial: t.id.Serial})
 		return
 	}
-	s.makeJoin(r, nodeRef{fragment: t.node.fragment, node: n.JoinOf}, t.loop, t.iteration)
+	if n.JoinOf != def.None { // a fork that is a member of a fragment has none
+		s.makeJoin(r, nodeRef{fragment: t.node.fragment, node: n.JoinOf}, t.loop, t.iteration)
+	}
 }
 
 func (s *State) makeJoin(r *run, ref nodeRef, loop, iteration uint32) {

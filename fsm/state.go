@@ -15,6 +15,7 @@ type State struct {
 	planIDs  map[Digest]planID
 
 	out     *Applied
+	touched []ExecID // by the last entry, for Verify
 	scratch scratch
 	// fault, when a test sets it, sees panics that are about to be rolled back.
 	fault func(any)

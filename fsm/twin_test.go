@@ -76,6 +76,14 @@ func (w *twin) apply(e *Entry) *Applied {
 	if w.a.Digest() != w.b.Digest() {
 		w.t.Fatalf("index %d: digests differ", w.index)
 	}
+	if err := w.a.Verify(Touched); err != nil {
+		w.t.Fatalf("index %d: %v", w.index, err)
+	}
+	if w.index%64 == 0 {
+		if err := w.a.Verify(Full); err != nil {
+			w.t.Fatalf("index %d: %v", w.index, err)
+		}
+	}
 	if w.index%w.restoreEvery == 0 {
 		v := w.b.View()
 		restored, err := Load(copyTables(v), v.Digest())
