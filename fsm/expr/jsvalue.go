@@ -144,13 +144,13 @@ func radix(s string) int {
 }
 
 func digitsToNumber(s string, base int) (float64, bool) {
-	n := 0
+	n := int64(0)
 	for i := range len(s) {
 		d := hexDigit(s[i])
 		if d < 0 || d >= base {
 			return math.NaN(), true
 		}
-		if n = n*base + d; n > maxExact {
+		if n = n*int64(base) + int64(d); n > maxExact {
 			return 0, false
 		}
 	}

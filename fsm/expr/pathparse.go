@@ -239,6 +239,7 @@ func (p *pathParser) slice(from *int) step {
 func (p *pathParser) number() *int {
 	from := p.i
 	p.take('-')
+	digits := p.i
 	for p.i < len(p.s) && isDigit(p.s[p.i]) {
 		p.i++
 	}
@@ -246,7 +247,7 @@ func (p *pathParser) number() *int {
 		return nil
 	}
 	n, err := strconv.Atoi(p.s[from:p.i])
-	if err != nil || p.i-from > 10 {
+	if err != nil || p.i-digits > 9 {
 		p.i = from
 		p.fail("not an index")
 		return nil
