@@ -32,7 +32,7 @@ type reader struct {
 
 // openReader opens a file and reads its header.
 func (s *Store) openReader(name string) (*reader, error) {
-	r := &reader{store: s, name: s.path(name), sum: sha256.New(), buf: make([]byte, chunkHeader+maxChunk)}
+	r := &reader{store: s, name: s.path(name), sum: sha256.New()}
 	err := s.do(func() (err error) {
 		if r.file, err = s.fsys.Open(r.name, readOnly, 0); err != nil {
 			return err
