@@ -1,0 +1,198 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/pawlhq/pawl/fsm"
+	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
+)
+
+// definitions serves DefinitionService.
+type definitions struct{ s *Server }
+
+// outline is what tells the two documents apart and names them.
+type outline struct {
+	Name    string          `json:"name"`
+	Version json.Number     `json:"version"`
+	Tasks   json.RawMessage `json:"tasks"`
+}
+
+// document reads just enough of source to know what it is. The machine checks the rest.
+func document(source string) (apiv1.DefinitionKind, outline, error) {
+	var o outline
+	if source == "" {
+		return 0, o, badField("source", "required")
+	}
+	if !json.Valid([]byte(source)) {
+		return 0, o, badField("source", "not a JSON document")
+	}
+	if err := json.Unmarshal([]byte(source), &o); err != nil {
+		// A wrong type within an object is for the machine to name.
+		var top map[string]json.RawMessage
+		if json.Unmarshal([]byte(source), &top) != nil {
+			return 0, o, badField("source", "not a JSON object")
+		}
+		o.Tasks = top["tasks"]
+	}
+	if o.Tasks != nil {
+		return apiv1.DefinitionKind_WORKFLOW, o, nil
+	}
+	return apiv1.DefinitionKind_TASK_TYPE, o, nil
+}
+
+func (o *outline) version() int32 {
+	v, err := strconv.ParseInt(o.Version.String(), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int32(v)
+}
+
+// Apply registers a document.
+func (d *definitions) Apply(ctx context.Context, req *apiv1.ApplyDefinitionRequest) (*apiv1.ApplyDefinitionResponse, error) {
+	kind, o, err := document(req.Source)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	var body fsm.Body = &fsm.PutTaskType{Source: []byte(req.Source)}
+	if kind == apiv1.DefinitionKind_WORKFLOW {
+		body = &fsm.PutDefinition{Source: []byte(req.Source), Overwrite: req.Overwrite}
+	}
+	out, err := d.s.change(ctx, req.RequestId, body)
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.ApplyDefinitionResponse{
+		Name:     o.Name,
+		Version:  out.Result.Version,
+		Kind:     kind,
+		Position: out.Position.String(),
+	}, nil
+}
+
+// Validate runs a document through a machine that is thrown away, so that it says
+// exactly what Apply would.
+func (d *definitions) Validate(_ context.Context, req *apiv1.ValidateDefinitionRequest) (*apiv1.ValidateDefinitionResponse, error) {
+	kind, o, err := document(req.Source)
+	if err != nil {
+		return nil, readError(err)
+	}
+	resp := &apiv1.ValidateDefinitionResponse{Kind: kind, Name: o.Name}
+	c := &fsm.Command{Body: &fsm.PutTaskType{Source: []byte(req.Source)}}
+	if kind == apiv1.DefinitionKind_WORKFLOW {
+		c.Body = &fsm.PutDefinition{Source: []byte(req.Source)}
+		resp.Version = o.version()
+	}
+	refused := fsm.Validate(c)
+	if refused == nil {
+		result := fsm.New(0).Apply(1, &fsm.Entry{Time: 1, Commands: []*fsm.Command{c}}).Results[0]
+		if result.Rejection != nil {
+			refused = result.Rejection
+		}
+		if result.Version != 0 {
+			resp.Version = result.Version
+		}
+	}
+	if refused != nil {
+		resp.Problems = problems(refused)
+	}
+	return resp, nil
+}
+
+// problems gives at least one problem for a refusal.
+func problems(refused error) []*apiv1.Problem {
+	f := Describe(refused)
+	d := f.Detail()
+	if len(d.Problems) > 0 {
+		return d.Problems
+	}
+	return []*apiv1.Problem{{Path: d.Field, Message: d.Message}}
+}
+
+// Get gives one version of a definition.
+func (d *definitions) Get(ctx context.Context, req *apiv1.GetDefinitionRequest) (*apiv1.GetDefinitionResponse, error) {
+	v, err := d.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	info, ok := v.Definition(req.Name, req.Version)
+	if !ok {
+		name := req.Name
+		if req.Version != 0 {
+			name += " version " + strconv.Itoa(int(req.Version))
+		}
+		return nil, readError(notFound("definition", name))
+	}
+	def := definition(&info)
+	def.Source = text(info.Source)
+	return &apiv1.GetDefinitionResponse{Definition: def, Position: position(v).String()}, nil
+}
+
+func definition(d *fsm.DefinitionInfo) *apiv1.Definition {
+	return &apiv1.Definition{Name: d.Name, Version: d.Version, Created: instant(d.Created), Updated: instant(d.Updated)}
+}
+
+// List gives all definitions without their documents.
+func (d *definitions) List(ctx context.Context, req *apiv1.ListDefinitionsRequest) (*apiv1.ListDefinitionsResponse, error) {
+	v, err := d.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	resp := &apiv1.ListDefinitionsResponse{Position: position(v).String()}
+	for info := range v.Definitions() {
+		resp.Definitions = append(resp.Definitions, definition(&info))
+	}
+	return resp, nil
+}
+
+// Delete removes one version of a definition.
+func (d *definitions) Delete(ctx context.Context, req *apiv1.DeleteDefinitionRequest) (*apiv1.DeleteDefinitionResponse, error) {
+	out, err := d.s.change(ctx, req.RequestId, &fsm.DeleteDefinition{Name: req.Name, Version: req.Version})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.DeleteDefinitionResponse{Position: out.Position.String()}, nil
+}
+
+// GetTaskType gives one task type.
+func (d *definitions) GetTaskType(ctx context.Context, req *apiv1.GetTaskTypeRequest) (*apiv1.GetTaskTypeResponse, error) {
+	v, err := d.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	info, ok := v.TaskType(req.Name)
+	if !ok {
+		return nil, readError(notFound("task type", req.Name))
+	}
+	t := taskType(&info)
+	t.Source = text(info.Source)
+	return &apiv1.GetTaskTypeResponse{TaskType: t, Position: position(v).String()}, nil
+}
+
+func taskType(t *fsm.TaskTypeInfo) *apiv1.TaskType {
+	return &apiv1.TaskType{Name: t.Name, Created: instant(t.Created), Updated: instant(t.Updated)}
+}
+
+// ListTaskTypes gives all task types without their documents.
+func (d *definitions) ListTaskTypes(ctx context.Context, req *apiv1.ListTaskTypesRequest) (*apiv1.ListTaskTypesResponse, error) {
+	v, err := d.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	resp := &apiv1.ListTaskTypesResponse{Position: position(v).String()}
+	for info := range v.TaskTypes() {
+		resp.TaskTypes = append(resp.TaskTypes, taskType(&info))
+	}
+	return resp, nil
+}
+
+// DeleteTaskType removes a task type.
+func (d *definitions) DeleteTaskType(ctx context.Context, req *apiv1.DeleteTaskTypeRequest) (*apiv1.DeleteTaskTypeResponse, error) {
+	out, err := d.s.change(ctx, req.RequestId, &fsm.DeleteTaskType{Name: req.Name})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.DeleteTaskTypeResponse{Position: out.Position.String()}, nil
+}

@@ -1,0 +1,258 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/pawlhq/pawl/fsm"
+	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
+)
+
+const (
+	// maxTasks bounds the tasks of one answer.
+	maxTasks = 1000
+	// maxReasons bounds the reasons of one answer.
+	maxReasons = 1000
+	// defaultWaitMillis is how long Wait waits when the request does not say.
+	defaultWaitMillis = 30_000
+)
+
+// executions serves ExecutionService; Session is in session.go.
+type executions struct{ s *Server }
+
+func startBody(req *apiv1.StartExecutionRequest) (*fsm.StartExecution, error) {
+	if req.Strategy < apiv1.StartExecutionRequest_FAIL || req.Strategy > apiv1.StartExecutionRequest_FAIL_ON_RUNNING {
+		return nil, badField("strategy", "not a known strategy")
+	}
+	if len(req.TaskToDomain) > fsm.MaxDomains {
+		return nil, badField("taskToDomain", "too many entries")
+	}
+	return &fsm.StartExecution{
+		Name:        req.Name,
+		Version:     req.Version,
+		Definition:  payload(req.Definition),
+		Input:       payload(req.Input),
+		Correlation: req.Correlation,
+		Priority:    req.Priority,
+		Domains:     domains(req.TaskToDomain),
+		Key:         req.Key,
+		Strategy:    fsm.Strategy(req.Strategy),
+		CreatedBy:   req.CreatedBy,
+	}, nil
+}
+
+// Start starts an execution.
+func (x *executions) Start(ctx context.Context, req *apiv1.StartExecutionRequest) (*apiv1.StartExecutionResponse, error) {
+	body, err := startBody(req)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, body)
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.StartExecutionResponse{
+		ExecutionId: out.Result.Exec.String(),
+		Position:    out.Position.String(),
+		Existing:    out.Result.Repeated,
+	}, nil
+}
+
+// Get gives an execution and a page of its tasks.
+func (x *executions) Get(ctx context.Context, req *apiv1.GetExecutionRequest) (*apiv1.GetExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, readError(err)
+	}
+	if req.TaskLimit < 0 || req.TaskLimit > maxTasks {
+		return nil, readError(badField("taskLimit", "must be from 0 to 1000"))
+	}
+	v, err := x.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	info, ok := v.Execution(id)
+	if !ok {
+		return nil, readError(notFound("execution", req.ExecutionId))
+	}
+	resp := &apiv1.GetExecutionResponse{Execution: execution(&info), Position: position(v).String()}
+	if !req.Tasks {
+		return resp, nil
+	}
+	limit := int(req.TaskLimit)
+	if limit == 0 {
+		limit = maxTasks
+	}
+	for t := range v.Tasks(id, max(req.FirstSerial, 1)) {
+		if len(resp.Tasks) == limit {
+			resp.NextSerial = t.ID.Serial
+			break
+		}
+		resp.Tasks = append(resp.Tasks, task(&t))
+	}
+	return resp, nil
+}
+
+// List gives a page of executions.
+func (x *executions) List(ctx context.Context, req *apiv1.ListExecutionsRequest) (*apiv1.ListExecutionsResponse, error) {
+	if req.Limit < 0 || req.Limit > fsm.MaxPage {
+		return nil, readError(badField("limit", "must be from 0 to 1000"))
+	}
+	if req.Status < 0 || int(req.Status) > int(fsm.Terminated) {
+		return nil, readError(badField("status", "not a known status"))
+	}
+	v, err := x.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	page := v.List(fsm.ListQuery{
+		Definition:  req.Definition,
+		Status:      fsm.Status(req.Status),
+		Correlation: req.Correlation,
+		After:       req.Cursor,
+		Limit:       int(req.Limit),
+	})
+	resp := &apiv1.ListExecutionsResponse{Next: page.Next, Total: int64(page.Total), Position: position(v).String()}
+	for i := range page.Items {
+		resp.Executions = append(resp.Executions, execution(&page.Items[i]))
+	}
+	return resp, nil
+}
+
+// Wait answers when the execution has ended or the time is up.
+func (x *executions) Wait(ctx context.Context, req *apiv1.WaitExecutionRequest) (*apiv1.WaitExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, readError(err)
+	}
+	if req.TimeoutMillis < 0 || int64(req.TimeoutMillis) > maxWait.Milliseconds() {
+		return nil, readError(badField("timeoutMillis", "must be from 0 to 60000"))
+	}
+	millis := req.TimeoutMillis
+	if millis == 0 {
+		millis = defaultWaitMillis
+	}
+	if req.AtLeast != "" {
+		if _, err := x.s.viewAt(ctx, "atLeast", req.AtLeast); err != nil {
+			return nil, err
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, within(ctx, millis))
+	defer cancel()
+	info, at, err := x.s.Ended(waiting, id)
+	if err != nil {
+		return nil, readError(x.s.noted(err))
+	}
+	return &apiv1.WaitExecutionResponse{
+		Ended:     info.Status.Terminal(),
+		Execution: execution(&info),
+		Position:  at.String(),
+	}, nil
+}
+
+// Signal ends an open WAIT.
+func (x *executions) Signal(ctx context.Context, req *apiv1.SignalExecutionRequest) (*apiv1.SignalExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	status, err := reported(req.Status)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, &fsm.Signal{
+		Exec: id, Ref: req.Ref, Status: status, Output: payload(req.Output), Reason: req.Reason,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.SignalExecutionResponse{TaskId: taskIDText(out.Result.Task), Position: out.Position.String()}, nil
+}
+
+// Pause stops an execution from making further tasks.
+func (x *executions) Pause(ctx context.Context, req *apiv1.PauseExecutionRequest) (*apiv1.PauseExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, &fsm.PauseExecution{Exec: id})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.PauseExecutionResponse{Position: out.Position.String()}, nil
+}
+
+// Resume lets a paused execution go on.
+func (x *executions) Resume(ctx context.Context, req *apiv1.ResumeExecutionRequest) (*apiv1.ResumeExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, &fsm.ResumeExecution{Exec: id})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.ResumeExecutionResponse{Position: out.Position.String()}, nil
+}
+
+// Terminate ends an execution.
+func (x *executions) Terminate(ctx context.Context, req *apiv1.TerminateExecutionRequest) (*apiv1.TerminateExecutionResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, &fsm.TerminateExecution{Exec: id, Reason: req.Reason})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.TerminateExecutionResponse{Position: out.Position.String()}, nil
+}
+
+// Explain says what the open tasks of an execution wait for, or one task.
+func (x *executions) Explain(ctx context.Context, req *apiv1.ExplainExecutionRequest) (*apiv1.ExplainExecutionResponse, error) {
+	id, err := fsm.ParseID(req.Id)
+	if err != nil {
+		return nil, readError(badField("id", "not the id of an execution or task"))
+	}
+	v, err := x.s.view(ctx, req.Read)
+	if err != nil {
+		return nil, err
+	}
+	info, ok := v.Execution(id.Exec)
+	if !ok {
+		return nil, readError(notFound("execution", id.Exec.String()))
+	}
+	resp := &apiv1.ExplainExecutionResponse{Status: apiv1.Execution_Status(info.Status), Position: position(v).String()}
+	if id.Serial != 0 {
+		t, ok := v.Task(id)
+		if !ok {
+			return nil, readError(notFound("task", req.Id))
+		}
+		resp.Reasons = reasons(nil, v, &t)
+		return resp, nil
+	}
+	for t := range v.Tasks(id.Exec, 1) {
+		if len(resp.Reasons) >= maxReasons {
+			break
+		}
+		if !t.Status.Terminal() {
+			resp.Reasons = reasons(resp.Reasons, v, &t)
+		}
+	}
+	return resp, nil
+}
+
+func reasons(list []*apiv1.WaitReason, v fsm.View, t *fsm.TaskInfo) []*apiv1.WaitReason {
+	for _, r := range v.Explain(t.ID) {
+		list = append(list, &apiv1.WaitReason{TaskId: t.ID.String(), Ref: t.Ref, Kind: r.Kind, Text: validText(r.Text)})
+	}
+	return list
+}
+
+// reported converts a status that a client may report; unspecified is 0.
+func reported(st apiv1.Task_Status) (fsm.TaskStatus, error) {
+	switch st {
+	case apiv1.Task_STATUS_UNSPECIFIED, apiv1.Task_IN_PROGRESS, apiv1.Task_COMPLETED, apiv1.Task_FAILED, apiv1.Task_FAILED_WITH_TERMINAL_ERROR:
+		return fsm.TaskStatus(st), nil
+	}
+	return 0, badField("status", "not a status that can be reported")
+}
