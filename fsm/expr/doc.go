@@ -7,7 +7,7 @@
 //
 // Everything here is a pure function of its arguments and gives the same bytes
 // on every platform: no clock, no randomness, no locale, no iteration over a Go
-// map, no recursion deeper than MaxDepth over user data. Work is charged to a
+// map, no recursion without a bound (MaxDepth, MaxPathSteps). Work is charged to a
 // Budget. All functions may be called concurrently; parsed paths, templates and
 // scripts are immutable.
 //
