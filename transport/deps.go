@@ -41,6 +41,9 @@ type Parking interface {
 	Park(ctx context.Context, s fsm.SlotSpec) (fsm.StreamID, <-chan fsm.Leased, error)
 	// Credit opens n more slots of a stream. A stream that is gone is ignored.
 	Credit(stream fsm.StreamID, n int)
+	// Held tells, when a stream begins, which leases its worker still has. Others that
+	// earlier streams of the worker's name had are given back.
+	Held(stream fsm.StreamID, leases []fsm.Lease)
 }
 
 // Cluster shows the members and moves leadership.

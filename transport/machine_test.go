@@ -29,6 +29,7 @@ type machine struct {
 	// lapped counts how often all cursors were overtaken.
 	lapped int
 	leader string
+	held   []fsm.Lease
 }
 
 type parking struct {
@@ -176,6 +177,13 @@ func (m *machine) Credit(id fsm.StreamID, n int) {
 	if p := m.parked[id]; p != nil {
 		m.openLocked(p, n)
 	}
+}
+
+// Held remembers what workers said they hold.
+func (m *machine) Held(_ fsm.StreamID, leases []fsm.Lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = append(m.held, leases...)
 }
 
 // Linearizable gives the newest view.

@@ -171,5 +171,6 @@ func within(ctx context.Context, millis int32) time.Duration {
 	return max(d, 0)
 }
 
-// answerTime is kept for sending the answer of a long poll.
-const answerTime = 100 * time.Millisecond
+// answerTime is kept for the answer of a long poll: what was offered to it before its
+// end is waited for.
+const answerTime = 300 * time.Millisecond

@@ -100,7 +100,7 @@ func (ss *session) read(ctx context.Context) error {
 				ss.box.put(sessionAnswer{call: w.Call, err: err, isEnd: true}, true)
 				continue
 			}
-			ss.watch(ctx, w.Call, id)
+			ss.watch(ctx, w.Call, id, 0)
 		}
 	}
 }
@@ -135,7 +135,8 @@ func (ss *session) start(st *apiv1.SessionStart) {
 }
 
 // watch answers call when the execution has ended.
-func (ss *session) watch(ctx context.Context, call uint64, id fsm.ExecID) {
+// The execution ran at index since; 0 when that is not known.
+func (ss *session) watch(ctx context.Context, call uint64, id fsm.ExecID, since uint64) {
 	w := &waiter{exec: id}
 	w.ended = func(x *fsm.ExecutionInfo, at fsm.Position) {
 		ss.mu.Lock()
@@ -146,7 +147,7 @@ func (ss *session) watch(ctx context.Context, call uint64, id fsm.ExecID) {
 	ss.mu.Lock()
 	ss.waiting[w] = struct{}{}
 	ss.mu.Unlock()
-	known, err := ss.s.waiters.watch(ctx, w)
+	known, err := ss.s.waiters.watch(ctx, w, since)
 	if err != nil {
 		ss.unwatch(w, call, err)
 		return
@@ -222,7 +223,11 @@ func (ss *session) fill(ctx context.Context, goElsewhere bool) (done bool) {
 		ss.fillStarted(started[0], a)
 		started = started[1:]
 		if a.wait {
-			ss.watch(ctx, a.call, a.exec)
+			since := a.exec.Index()
+			if a.existing {
+				since = 0
+			}
+			ss.watch(ctx, a.call, a.exec, since)
 		}
 	}
 	ss.msg.GoElsewhere = nil

@@ -2,13 +2,21 @@ package transport
 
 import (
 	"context"
+	"time"
 
 	"github.com/pawlhq/pawl/fsm"
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
 )
 
-// maxPoll bounds the tasks of one poll.
-const maxPoll = 100
+const (
+	// maxPoll bounds the tasks of one poll.
+	maxPoll = 100
+	// shortPoll is the wait of a poll that does not want to wait: a task that is ready
+	// takes one entry to be leased.
+	shortPoll = 100 * time.Millisecond
+	// maxQueueName bounds the name of a queue: a domain, a colon and a type.
+	maxQueueName = 2*fsm.MaxName + 1
+)
 
 // tasks serves TaskService.
 type tasks struct{ s *Server }
@@ -109,7 +117,7 @@ func (t *tasks) Poll(ctx context.Context, req *apiv1.PollTasksRequest) (*apiv1.P
 	if t.s.isDraining() {
 		return nil, changeError(errDraining)
 	}
-	parked, cancel := context.WithTimeout(ctx, within(ctx, req.TimeoutMillis))
+	parked, cancel := context.WithTimeout(ctx, max(within(ctx, req.TimeoutMillis), shortPoll))
 	defer cancel()
 	_, leases, err := t.s.deps.Parking.Park(parked, spec)
 	if err != nil {
@@ -166,8 +174,8 @@ func checkSpec(s *fsm.SlotSpec, queues string) error {
 		return badField(queues, "must name 1 to 256 queues")
 	}
 	for _, q := range s.Queues {
-		if q == "" || len(q) > fsm.MaxName {
-			return badField(queues, "a name must have 1 to 255 bytes")
+		if q == "" || len(q) > maxQueueName {
+			return badField(queues, "a name must have 1 to 511 bytes")
 		}
 	}
 	if len(s.Worker) > fsm.MaxName {

@@ -14,6 +14,9 @@ const (
 	// maxWaiters bounds the waiters of a node. At some hundred bytes each they take
 	// little; clients that wait for more are better served by lists.
 	maxWaiters = 1 << 17
+	// keptEnds is how many ends are remembered, so that watching what has just started
+	// needs no view: some seconds of a busy cluster.
+	keptEnds = 1 << 14
 	// reopenPause keeps a failing cursor from being opened in a tight loop.
 	reopenPause = 50 * time.Millisecond
 )
@@ -27,6 +30,47 @@ type waiters struct {
 	by   map[fsm.ExecID][]*waiter
 	size int
 	seen uint64 // index up to which ends have been told
+	ends recentEnds
+}
+
+// recentEnds remembers the ends in the entries behind floor.
+type recentEnds struct {
+	floor uint64
+	ring  []recentEnd // a ring of keptEnds once it is full
+	next  int
+	at    map[fsm.ExecID]uint64
+}
+
+type recentEnd struct {
+	exec  fsm.ExecID
+	index uint64
+}
+
+func (r *recentEnds) reset(floor uint64) {
+	*r = recentEnds{floor: floor, at: make(map[fsm.ExecID]uint64)}
+}
+
+func (r *recentEnds) add(id fsm.ExecID, index uint64) {
+	e := recentEnd{id, index}
+	r.at[id] = index
+	if len(r.ring) < keptEnds {
+		r.ring = append(r.ring, e)
+		return
+	}
+	old := r.ring[r.next]
+	if r.at[old.exec] == old.index {
+		delete(r.at, old.exec)
+	}
+	r.floor = max(r.floor, old.index)
+	r.ring[r.next] = e
+	r.next = (r.next + 1) % keptEnds
+}
+
+// runs reports whether an execution that ran at index since surely has no end that was
+// told. False says nothing.
+func (r *recentEnds) runs(id fsm.ExecID, since uint64) bool {
+	_, ended := r.at[id]
+	return !ended && r.at != nil && since > r.floor
 }
 
 // waiter is told once when its execution has ended.
@@ -41,11 +85,12 @@ func newWaiters(v Views) *waiters {
 }
 
 // watch registers w, and tells it at once when the execution has ended already. It
-// reports whether this node knows the execution; if not, w stays registered.
-func (ws *waiters) watch(ctx context.Context, w *waiter) (known bool, err error) {
-	seen, err := ws.add(w)
-	if err != nil {
-		return false, err
+// reports whether this node knows the execution; if not, w stays registered. since is
+// an index at which the execution ran, 0 when none is known.
+func (ws *waiters) watch(ctx context.Context, w *waiter, since uint64) (known bool, err error) {
+	seen, runs, err := ws.add(w, since)
+	if runs || err != nil {
+		return runs, err
 	}
 	// Ends up to seen are not told any more, so the view must not be older.
 	v, err := ws.viewAt(ctx, seen)
@@ -55,15 +100,15 @@ func (ws *waiters) watch(ctx context.Context, w *waiter) (known bool, err error)
 	return err != nil || ws.settle(w, v), nil
 }
 
-func (ws *waiters) add(w *waiter) (seen uint64, err error) {
+func (ws *waiters) add(w *waiter, since uint64) (seen uint64, runs bool, err error) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.size >= maxWaiters {
-		return 0, &fsm.OverloadedError{Reason: "too many clients wait for executions", RetryAfter: retrySoon}
+		return 0, false, &fsm.OverloadedError{Reason: "too many clients wait for executions", RetryAfter: retrySoon}
 	}
 	ws.size++
 	ws.by[w.exec] = append(ws.by[w.exec], w)
-	return ws.seen, nil
+	return ws.seen, ws.ends.runs(w.exec, since), nil
 }
 
 // viewAt gives what the node has, waiting for index if an entry is known before its view.
@@ -171,12 +216,10 @@ func (ws *waiters) endedIn(b *fsm.Batch) []fsm.ExecID {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.seen = b.Index
-	if len(ws.by) == 0 {
-		return nil
-	}
 	for i := range b.Applied.Events {
 		switch e := &b.Applied.Events[i]; e.Kind {
 		case fsm.ExecutionCompleted, fsm.ExecutionFailed, fsm.ExecutionTimedOut, fsm.ExecutionTerminated:
+			ws.ends.add(e.Exec, b.Index)
 			if _, waited := ws.by[e.Exec]; waited {
 				ids = append(ids, e.Exec)
 			}
@@ -213,9 +256,12 @@ func (ws *waiters) take(id fsm.ExecID) []*waiter {
 	return list
 }
 
-// recheck looks at everything that is waited for.
+// recheck looks at everything that is waited for, when a cursor has been opened before v
+// was taken.
 func (ws *waiters) recheck(v fsm.View) {
 	ws.mu.Lock()
+	ws.seen = max(ws.seen, v.Index())
+	ws.ends.reset(v.Index())
 	ids := make([]fsm.ExecID, 0, len(ws.by))
 	for id := range ws.by {
 		ids = append(ids, id)
@@ -242,7 +288,7 @@ func (s *Server) Ended(ctx context.Context, id fsm.ExecID) (fsm.ExecutionInfo, f
 	}
 	told := make(chan end, 1)
 	w := &waiter{exec: id, ended: func(x *fsm.ExecutionInfo, at fsm.Position) { told <- end{x, at} }}
-	known, err := s.waiters.watch(ctx, w)
+	known, err := s.waiters.watch(ctx, w, 0)
 	if err != nil {
 		return fsm.ExecutionInfo{}, fsm.Position{}, err
 	}

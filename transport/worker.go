@@ -126,9 +126,12 @@ func ignoreEOF(err error) error {
 // read takes messages until the client closes its side, which gives nil.
 func (ws *workStream) read(ctx context.Context, first *apiv1.WorkRequest) error {
 	held := make([]*apiv1.Report, len(first.Hello.Held))
+	leases := make([]fsm.Lease, len(held))
 	for i, h := range first.Hello.Held {
+		leases[i] = fsm.Lease(h.Lease)
 		held[i] = &apiv1.Report{Call: h.Call, TaskId: h.TaskId, Lease: h.Lease, What: &apiv1.Report_Extend{}}
 	}
+	ws.s.deps.Parking.Held(ws.id, leases)
 	if err := ws.report(ctx, held); err != nil {
 		return err
 	}

@@ -88,7 +88,8 @@ func (x *WorkRequest) GetReports() []*Report {
 // Hello introduces a worker.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the worker, for people; it need not be unique.
+	// Name of the worker. Processes that run at the same time should not share one: what
+	// an earlier stream of the name had leased and is not held any more is given back.
 	Worker string `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	// Queues to serve, at least 1, at most 256.
 	Queues []string `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
