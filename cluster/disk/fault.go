@@ -172,19 +172,16 @@ func (f *FaultFS) Release() {
 	f.release = make(chan struct{})
 }
 
-// Crash cuts the power: what was not synced is kept or lost as told, every
-// open file and lock is dead, hanging calls return ErrCrashed. The FS can be
-// used again at once, as after a restart. It panics if the wrapped FS fails.
+// Crash ends everything that uses the FS: open files and locks are dead,
+// hanging calls return ErrCrashed. What was not synced is kept or lost as told;
+// after KeepAll it is still not synced, and a later crash may lose it. The FS
+// can be used again at once, as after a restart. It panics if the wrapped FS
+// fails.
 func (f *FaultFS) Crash(keep Keep) {
 	f.mu.Lock()
-	image := f.platter.image(keep, f.rng)
-	err := restore(f.inner, image)
-	f.platter = newPlatter()
-	if err == nil {
-		err = f.platter.load(f.inner, ".", &f.nextNode)
-	}
-	if f.first != nil {
-		f.first, f.trace = f.platter.clone(), nil
+	var err error
+	if keep != KeepAll {
+		err = f.losePowerLocked(keep)
 	}
 	for name, l := range f.locks {
 		err = errors.Join(err, l.Close())
@@ -199,6 +196,21 @@ func (f *FaultFS) Crash(keep Keep) {
 	}
 }
 
+func (f *FaultFS) losePowerLocked(keep Keep) error {
+	image := f.platter.image(keep, f.rng)
+	if err := restore(f.inner, image); err != nil {
+		return err
+	}
+	f.platter = newPlatter()
+	if err := f.platter.load(f.inner, ".", &f.nextNode); err != nil {
+		return err
+	}
+	if f.first != nil {
+		f.first, f.trace = f.platter.clone(), nil
+	}
+	return nil
+}
+
 // Log is what was injected so far, in order.
 func (f *FaultFS) Log() []string {
 	f.mu.Lock()
@@ -206,8 +218,8 @@ func (f *FaultFS) Log() []string {
 	return append([]string(nil), f.log...)
 }
 
-// Trace is each change since the start or the last crash, if the plan asked
-// for it. The data of the steps must not be changed.
+// Trace is each change since the start or the last power cut, if the plan
+// asked for it. The data of the steps must not be changed.
 func (f *FaultFS) Trace() []Step {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -47,6 +47,10 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	if got := content(t, fsys, "g"); got != "data" {
 		t.Errorf("got %q, want data", got)
 	}
+	fsys.Crash(KeepNone)
+	if got := content(t, fsys, "g"); got != "absent" {
+		t.Errorf("after a power cut: got %q, want none: it was never synced", got)
+	}
 }
 
 func TestSyncedDataWithoutSyncedNameIsLost(t *testing.T) {

@@ -13,7 +13,7 @@ type Keep uint8
 
 // What may be left after a crash.
 const (
-	// KeepAll is a killed process: the kernel still writes everything.
+	// KeepAll is a killed process: the kernel still has everything.
 	KeepAll Keep = iota
 	// KeepNone is a power cut at the worst moment: only what was synced.
 	KeepNone
