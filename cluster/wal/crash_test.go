@@ -239,7 +239,7 @@ func TestEveryPrefixOfTheTrace(t *testing.T) {
 			for _, keep := range []disk.Keep{disk.KeepAll, disk.KeepNone, disk.KeepSome, disk.KeepSome, disk.KeepSome} {
 				images++
 				image := fsys.Image(n, keep, s+uint64(images))
-				if err := reopenTwice(image, allowed); err != nil {
+				if err := reopenTwice(image, testOptions, allowed); err != nil {
 					t.Fatalf("run %d, crash after step %d (%s), keep %d, during %s: %v", run, n, fsys.Trace()[n-1], keep, marks[at].op.name, err)
 				}
 			}
@@ -248,8 +248,8 @@ func TestEveryPrefixOfTheTrace(t *testing.T) {
 	t.Logf("%d crash images", images)
 }
 
-func reopenTwice(image *disk.MemFS, allowed []*model) error {
-	l, _, err := Open(image, testOptions, quiet())
+func reopenTwice(image *disk.MemFS, o Options, allowed []*model) error {
+	l, _, err := Open(image, o, quiet())
 	if err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func reopenTwice(image *disk.MemFS, allowed []*model) error {
 	if err := l.StoreLogs(more); err != nil {
 		return err
 	}
-	l, report, err := Open(image, testOptions, quiet())
+	l, report, err := Open(image, o, quiet())
 	if err != nil {
 		return fmt.Errorf("second start: %w", err)
 	}
@@ -277,18 +277,26 @@ func reopenTwice(image *disk.MemFS, allowed []*model) error {
 // survives too.
 func TestCrashDuringRecovery(t *testing.T) {
 	s := seed(t)
+	o := testOptions
+	o.SegmentBytes = 16 << 10 // the write that fails fits, and is not cut short by a rotation
 	for run := range uint64(30) {
 		rng := rand.New(rand.NewPCG(s, run))
 		fsys := disk.Faulty(disk.Mem(), disk.Plan{Trace: true, Seed: rng.Uint64()})
-		l, _ := open(t, fsys, testOptions)
+		l, _ := open(t, fsys, o)
 		store(t, l, 1, 30, 1)
 		fsys.Add(disk.Rule{Ops: disk.OpSync, Do: disk.Fail})
 		if err := l.StoreLogs(entries(31, 45, 1)); err == nil {
 			t.Fatal("stored without a sync")
 		}
 		fsys.Clear()
-		fsys.Crash(disk.KeepSome)
-		if _, _, err := Open(fsys, testOptions, quiet()); err != nil {
+		from := 0
+		if run%2 == 0 {
+			fsys.Crash(disk.KeepSome)
+		} else { // the write is whole, and on its way to the disk
+			fsys.Crash(disk.KeepAll)
+			from = fsys.Steps()
+		}
+		if _, _, err := Open(fsys, o, quiet()); err != nil {
 			t.Fatal(err)
 		}
 		m := newModel()
@@ -299,9 +307,11 @@ func TestCrashDuringRecovery(t *testing.T) {
 			c.store(entries(31, i, 1))
 			allowed = append(allowed, c)
 		}
-		for n := range fsys.Steps() + 1 {
-			if err := reopenTwice(fsys.Image(n, disk.KeepSome, s+uint64(n)), allowed); err != nil {
-				t.Fatalf("run %d, crash after step %d of recovery: %v", run, n, err)
+		for n := from; n <= fsys.Steps(); n++ {
+			for i := range uint64(8) {
+				if err := reopenTwice(fsys.Image(n, disk.KeepSome, s+i), o, allowed); err != nil {
+					t.Fatalf("run %d, crash after step %d of recovery: %v", run, n, err)
+				}
 			}
 		}
 	}
