@@ -33,7 +33,8 @@ type Book struct {
 	mu      sync.Mutex
 	seeds   []string
 	records map[fsm.NodeID]*record
-	// changed is told of an id that has a new address, zero for all; not while mu is held.
+	// changed is told of an id that has a new address or was expelled, zero for
+	// all; not while mu is held.
 	changed func(fsm.NodeID)
 }
 
@@ -49,11 +50,11 @@ type record struct {
 }
 
 // Learn takes a fact from the member table. Its addresses replace those of an
-// earlier fact, its key and boot what was seen so far; zero fields change
-// nothing. When the book is full an unproven entry makes room.
+// earlier fact, its key what was seen so far, its boot only a lower one; zero
+// fields change nothing.
 func (b *Book) Learn(f Fact) {
 	b.mu.Lock()
-	r := b.recordLocked(f.ID, true)
+	r := b.recordLocked(f.ID, anyone)
 	r.member, r.expelled = true, false
 	moved := len(f.Addrs) > 0 && !slices.Equal(r.fact, f.Addrs)
 	if moved {
@@ -73,7 +74,7 @@ func (b *Book) Learn(f Fact) {
 // are kept, and none when the book is full.
 func (b *Book) Suggest(id fsm.NodeID, addr string) {
 	b.mu.Lock()
-	r := b.recordLocked(id, false)
+	r := b.recordLocked(id, nobody)
 	fresh := r != nil && addr != "" && !slices.Contains(r.suggested, addr)
 	if fresh {
 		r.suggested = append([]string{addr}, r.suggested...)
@@ -89,11 +90,13 @@ func (b *Book) Seed(addrs ...string) {
 	b.unlockAndTell(true, fsm.NodeID{})
 }
 
-// Expel makes every connection with id be refused, until Learn names it again.
+// Expel ends the connections with id and refuses new ones, until Learn names
+// it again.
 func (b *Book) Expel(id fsm.NodeID) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.recordLocked(id, true).expelled = true
+	r := b.recordLocked(id, anyone)
+	r.expelled, r.member = true, false
+	b.unlockAndTell(true, id)
 }
 
 // Resolve gives the addresses to try for id, best first: where it was last
@@ -148,7 +151,7 @@ func (b *Book) Facts() []Fact {
 func (b *Book) judge(h Hello, key Fingerprint, live *Hello) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.recordLocked(h.From, false)
+	r := b.recordLocked(h.From, unproven)
 	if r == nil {
 		return RefusedBusy
 	}
@@ -172,30 +175,36 @@ func (b *Book) judge(h Hello, key Fingerprint, live *Hello) Refusal {
 func (b *Book) met(id fsm.NodeID, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.recordLocked(id, false); r != nil {
+	if r := b.records[id]; r != nil {
 		r.good = addr
 	}
 }
 
-// watch sets who is told about new addresses.
+// watch sets who is told about changes.
 func (b *Book) watch(f func(fsm.NodeID)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.changed = f
 }
 
-// recordLocked finds or makes the record of id. In a full book it is nil,
-// unless must is set: then the record of a node never met makes room, or,
-// since facts are few, of any that is no member.
-func (b *Book) recordLocked(id fsm.NodeID, must bool) *record {
+// room says whose record may make room for a new one in a full book.
+type room int
+
+const (
+	nobody   room = iota // for hearsay
+	unproven             // for a node that proved its id: those only heard of
+	anyone               // for a fact: also those met that are no members
+)
+
+// recordLocked finds or makes the record of id. It is nil when the book is
+// full and nobody makes room; for a fact it is made nevertheless, since the
+// cluster bounds those.
+func (b *Book) recordLocked(id fsm.NodeID, who room) *record {
 	if r := b.records[id]; r != nil {
 		return r
 	}
-	if len(b.records) >= maxRecords {
-		if !must {
-			return nil
-		}
-		b.evictLocked()
+	if len(b.records) >= maxRecords && !b.evictLocked(who) && who != anyone {
+		return nil
 	}
 	if b.records == nil {
 		b.records = make(map[fsm.NodeID]*record)
@@ -205,18 +214,27 @@ func (b *Book) recordLocked(id fsm.NodeID, must bool) *record {
 	return r
 }
 
-func (b *Book) evictLocked() {
-	var victim fsm.NodeID
+// evictLocked takes one record out, if possible of a node never met.
+func (b *Book) evictLocked(who room) bool {
+	if who == nobody {
+		return false
+	}
+	var met fsm.NodeID
 	for id, r := range b.records {
 		if r.member || r.expelled {
 			continue
 		}
-		victim = id
 		if r.key.IsZero() {
-			break
+			delete(b.records, id)
+			return true
 		}
+		met = id
 	}
-	delete(b.records, victim)
+	if who != anyone || met.IsZero() {
+		return false
+	}
+	delete(b.records, met)
+	return true
 }
 
 func (b *Book) unlockAndTell(tell bool, id fsm.NodeID) {
@@ -225,6 +243,14 @@ func (b *Book) unlockAndTell(tell bool, id fsm.NodeID) {
 	if tell && f != nil {
 		f(id)
 	}
+}
+
+// expels reports whether id was expelled.
+func (b *Book) expels(id fsm.NodeID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.records[id]
+	return r != nil && r.expelled
 }
 
 // believes reports whether id is known, with this key, and not expelled.

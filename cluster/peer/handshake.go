@@ -158,6 +158,7 @@ func (n *Net) connect(ctx context.Context, id fsm.NodeID, class Class, addr stri
 	unhook := context.AfterFunc(ctx, func() { raw.Close() })
 	defer func() {
 		if !unhook() && err == nil {
+			n.forget(c)
 			err = fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
 		}
 	}()

@@ -127,8 +127,10 @@ func tlsConfig(classes []string, current func() *tls.Certificate) *tls.Config {
 		// A resumed session would skip the proof of the key; and over an
 		// unbuffered pipe the ticket would wait for a reader that waits too.
 		SessionTicketsDisabled: true,
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current(), nil },
-		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return current(), nil },
+		// Small records make a page show early; here each costs a system call.
+		DynamicRecordSizingDisabled: true,
+		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current(), nil },
+		GetClientCertificate:        func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return current(), nil },
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			_, err := readCertificate(cs)
 			return err

@@ -250,6 +250,10 @@ func TestExpelledRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fabric) {
 		a, b := f.pair(t)
 		b.Book().Expel(a.self)
+		synctest.Wait()
+		if b.Connected(a.self) {
+			t.Error("the link survived")
+		}
 		if no := refusal(t, a, b, ClassLink); no.Reason != RefusedExpelled {
 			t.Errorf("got %v, want %v", no.Reason, RefusedExpelled)
 		}
@@ -356,9 +360,14 @@ func TestBookOrdersAndBounds(t *testing.T) {
 	if len(b.records) > maxRecords {
 		t.Errorf("got %d records, want at most %d", len(b.records), maxRecords)
 	}
+	if no := b.judge(Hello{From: idOf(4), Boot: 1}, Fingerprint{4}, nil); no != 0 {
+		t.Errorf("a proven node found no room: %v", no)
+	}
+	b.Learn(Fact{ID: idOf(4), Boot: 1})
 	fact := Fact{ID: idOf(3), Addrs: []string{"c:1"}, Key: Fingerprint{1}, Boot: 4}
 	b.Learn(fact)
-	if diff := cmp.Diff([]Fact{fact}, b.Facts()); diff != "" {
+	want := []Fact{fact, {ID: idOf(4), Key: Fingerprint{4}, Boot: 1}}
+	if diff := cmp.Diff(want, b.Facts()); diff != "" {
 		t.Errorf("a fact found no room: %s", diff)
 	}
 }
@@ -391,6 +400,107 @@ func TestOneLinkAPair(t *testing.T) {
 					t.Errorf("%s and %s use different links", n.addr, m.addr)
 				}
 			}
+		}
+	})
+}
+
+// Whatever is claimed about addresses, links stay where they are, and a node
+// is only ever found where its key is.
+func TestGossipLies(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fabric) {
+		ca, cb, cc := f.config(t, 1, "a"), f.config(t, 2, "b"), f.config(t, 3, "c")
+		acquaint(ca, cb, cc)
+		a, b, c := f.start(t, ca), f.start(t, cb), f.start(t, cc)
+		liar := f.start(t, f.config(t, 9, "liar"))
+		for _, n := range []*node{a, b, c, liar} {
+			n.Stream(ClassRaft)
+		}
+		hold(t, a, b, c)
+		link := a.liveLink(b.self)
+		for _, lie := range []string{"nowhere", "a", "c", "nonsense", "liar"} {
+			a.Book().Suggest(b.self, lie)
+			a.Book().Suggest(idOf(77), lie)
+		}
+		time.Sleep(time.Minute)
+		if a.liveLink(b.self) != link || a.Connected(idOf(77)) || a.Connected(liar.self) {
+			t.Error("a link follows a lie")
+		}
+		if got := f.dialled("liar"); got != 0 {
+			t.Errorf("got %d dials to the liar while the link is up, want 0", got)
+		}
+		b.end()
+		time.Sleep(time.Minute)
+		if f.dialled("liar") == 0 {
+			t.Error("the claimed address was not tried")
+		}
+		if a.Connected(b.self) || a.Connected(liar.self) {
+			t.Error("the liar got a link")
+		}
+		if _, err := a.Stream(ClassRaft).Dial(raft.ServerAddress(b.self.String()), 5*time.Second); err == nil {
+			t.Error("the liar got a connection of raft")
+		}
+		cb.Identity.Boot, cb.Identity.Nonce[0] = 2, cb.Identity.Nonce[0]+1
+		cb.Addr, cb.Dial = "moved", f.dialer("moved")
+		f.start(t, cb)
+		a.Book().Suggest(b.self, "moved")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := a.Await(ctx, b.self); err != nil {
+			t.Errorf("the true address among lies: %v", err)
+		}
+	})
+}
+
+func TestDeadPeerIsRedialledWithBackoff(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fabric) {
+		ca, cb := f.config(t, 1, "a"), f.config(t, 2, "b")
+		acquaint(ca, cb)
+		a := f.start(t, ca)
+		if err := a.Hold(cb.Identity.Node); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := f.dialled("b"); got < 60/2 || got > 60+10 {
+			t.Errorf("got %d dials in a minute, want one in one to two seconds", got)
+		}
+		if err := a.Hold(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		before := f.dialled("b")
+		time.Sleep(time.Minute)
+		if got := f.dialled("b"); got != before {
+			t.Errorf("got %d dials to a peer that is not held", got-before)
+		}
+	})
+}
+
+// Gossip streams go by address, to nodes of the same cluster only.
+func TestGossipStreams(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fabric) {
+		ca, cb, cc := f.config(t, 1, "a"), f.config(t, 2, "b"), f.config(t, 3, "c")
+		cc.Identity.Genesis = [16]byte{9}
+		a, b, c := f.start(t, ca), f.start(t, cb), f.start(t, cc)
+		in, out := b.Stream(ClassGossip), a.Stream(ClassGossip)
+		c.Stream(ClassGossip)
+		x, err := out.DialAny("b", time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := in.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go x.Write([]byte("hi"))
+		var got [2]byte
+		if _, err := y.Read(got[:]); err != nil || string(got[:]) != "hi" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if _, err := out.DialAny("c", time.Second); err == nil {
+			t.Error("a node of another cluster was reached")
+		}
+		if _, err := a.Stream(ClassRaft).DialAny("b", time.Second); err == nil {
+			t.Error("raft by address")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -270,6 +271,9 @@ func (l *link) write() error {
 		case <-tick.C:
 			l.health()
 		case <-l.wake:
+			// Let those run first who are about to send too: one write for all
+			// costs a fraction of one for each.
+			runtime.Gosched()
 		}
 		for {
 			buf := l.take(spare)

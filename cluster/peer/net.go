@@ -163,8 +163,8 @@ func (n *Net) OnUp(f func(fsm.NodeID)) { n.onUp = append(n.onUp, f) }
 func (n *Net) OnDown(f func(fsm.NodeID)) { n.onDown = append(n.onDown, f) }
 
 // OnDead adds a callback for each held peer whose machine answers that no
-// process listens, at most once after each OnDown: it is dead, not silent.
-// Before Run only; f must not block.
+// process listens, at most once after each OnDown, as OnUp: the peer is dead,
+// not silent.
 func (n *Net) OnDead(f func(fsm.NodeID)) { n.onDead = append(n.onDead, f) }
 
 // Run accepts, dials and serves until ctx ends, then closes every connection
@@ -322,8 +322,11 @@ func (n *Net) runPeerLocked(p *peer) {
 	}
 }
 
-// readdressed makes a held peer be tried at once.
+// readdressed makes a held peer be tried at once, or cuts off an expelled one.
 func (n *Net) readdressed(id fsm.NodeID) {
+	if n.book.expels(id) {
+		n.drop(func(c *conn) bool { return c.hello.From == id })
+	}
 	for other, p := range *n.peers.Load() {
 		if id.IsZero() || id == other {
 			poke(p.wake)

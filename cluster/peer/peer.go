@@ -35,6 +35,7 @@ type peer struct {
 	turn chan struct{} // capacity 1: the link changed
 
 	held atomic.Bool // keep a link
+	dead atomic.Bool // a dial was refused by the machine; for report to tell
 	rose atomic.Bool // a link came up since redial last looked
 	link atomic.Pointer[link]
 
@@ -124,14 +125,14 @@ func (p *peer) report() {
 		case <-p.turn:
 		}
 		now := p.link.Load()
-		if now == told {
-			continue
-		}
-		if told != nil {
+		if told != nil && now != told {
 			p.net.log.Info("peer down", "peer", p.id)
 			p.net.tell(p.net.onDown, p.id)
 		}
-		if now != nil {
+		if p.dead.Swap(false) && now == nil {
+			p.net.tell(p.net.onDead, p.id)
+		}
+		if now != nil && now != told {
 			p.net.log.Info("peer up", "peer", p.id)
 			p.net.tell(p.net.onUp, p.id)
 		}
@@ -141,27 +142,31 @@ func (p *peer) report() {
 
 // redial keeps a link with the peer while it is held.
 func (p *peer) redial() {
-	wait := p.firstWait() // before the next attempt, jittered
-	dead := false         // OnDead was told since the link was up
+	wait := p.firstWait() // between attempts, before jitter
+	due := jitter(wait)   // of the next attempt
+	told := false         // that the peer is dead, since the link was up
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		if p.held.Load() && p.link.Load() == nil {
-			timer.Reset(wait/2 + rand.N(wait/2+1))
+			timer.Reset(time.Until(due))
 		}
 		select {
 		case <-p.net.base.Done():
 			return
-		case <-p.wake:
+		case <-p.wake: // sooner, never later
 			wait = p.firstWait()
+			soon := jitter(wait)
+			if p.rose.Swap(false) {
+				due, told = soon, false
+			} else if soon.Before(due) {
+				due = soon
+			}
 			continue
 		case <-timer.C:
 		}
 		if !p.held.Load() || p.link.Load() != nil {
 			continue
-		}
-		if p.rose.Swap(false) {
-			dead = false
 		}
 		err := p.dial()
 		wait = min(2*wait, redialMax)
@@ -169,12 +174,18 @@ func (p *peer) redial() {
 		switch {
 		case errors.As(err, &no) && no.Reason.identity():
 			wait = redialRefused
-		case !dead && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)):
-			dead = true
-			p.net.tell(p.net.onDead, p.id)
+		case !told && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)):
+			told = true
+			p.dead.Store(true)
+			poke(p.turn)
 		}
+		due = jitter(wait)
 	}
 }
+
+// jitter is the time between half of d and d from now, so that nodes that lost
+// each other together do not come back together.
+func jitter(d time.Duration) time.Time { return time.Now().Add(d/2 + rand.N(d/2+1)) }
 
 // firstWait is the wait before a peer is dialled anew. The node with the higher
 // id leaves the other time to be first: of two links one would have to go
