@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pawlhq/pawl/fsm"
@@ -43,10 +45,12 @@ func (h *host) setLocked() fsm.SlotSet {
 	return set
 }
 
-// allLocked lists every stream that takes leases, also those without a free slot.
+// allLocked lists every stream that takes leases, also those without a free slot, in
+// order: a run that is repeated then goes the same way.
 func (h *host) allLocked() []fsm.SlotGroup {
 	all := make([]fsm.SlotGroup, 0, len(h.streams))
-	for _, st := range h.streams {
+	for _, id := range slices.Sorted(maps.Keys(h.streams)) {
+		st := h.streams[id]
 		if st.closing {
 			continue
 		}
@@ -57,6 +61,7 @@ func (h *host) allLocked() []fsm.SlotGroup {
 				g.Slots = append(g.Slots, n)
 			}
 		}
+		slices.Sort(g.Slots)
 		st.told, st.unsent = true, nil
 		all = append(all, g)
 	}
@@ -148,10 +153,12 @@ func (h *host) lead(term, from uint64) {
 	h.flushLocked()
 }
 
-// reach notes that this node needs no entry up to index any more.
-func (h *host) reach(index uint64) {
+// reach notes that this node needs no entry up to index any more, which is one of term
+// or, with term 0, of a term that is not known.
+func (h *host) reach(index, term uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.enterTermLocked(term)
 	h.reachLocked(index)
 	h.flushLocked()
 }

@@ -111,11 +111,11 @@ func (h *host) noteLocked(l fsm.Leased) {
 	if _, late := h.in.late[l.Slot.N]; late {
 		return
 	}
-	// The leader has lost track of the slot: another takes its place.
-	delete(h.slots, l.Slot.N)
-	delete(st.open, l.Slot.N)
-	h.out.drop = append(h.out.drop, l.Slot.N)
-	h.openLocked(st, 1)
+	if st.once {
+		h.shutLocked(st) // its lease is on the way
+		return
+	}
+	h.renewLocked(st, l.Slot.N) // the leader has lost track of it
 }
 
 // observe takes what an applied entry says of this node's slots and leases. The

@@ -3,6 +3,8 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pawlhq/pawl/fsm"
@@ -129,6 +131,37 @@ func (h *host) endLeasesLocked(events []fsm.Event) {
 	}
 }
 
+// relapse forgets leases that have ended in entries that this node has missed, and
+// numbers its slots anew, as the missed entries may have granted any of them. Polls
+// end.
+func (h *host) relapse(v fsm.View) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t, o := range h.held.tasks {
+		now, ok := v.Task(t)
+		if o.confirmed = ok && now.Lease == o.lease; !o.confirmed {
+			h.held.drop(o)
+		}
+	}
+	for _, l := range h.in.late {
+		if now, ok := v.Task(l.Task); !ok || now.Lease != l.Lease {
+			h.dropLateLocked(l.Task)
+		}
+	}
+	for _, st := range h.streams {
+		if st.once { // one of its slots may have been granted: the group is over
+			h.finishLocked(st)
+			continue
+		}
+		for _, n := range slices.Collect(maps.Keys(st.open)) {
+			if _, late := h.in.late[n]; !late {
+				h.renewLocked(st, n)
+			}
+		}
+	}
+	h.flushLocked()
+}
+
 // dropLateLocked forgets a grant whose lease has ended, by timeout or because the leader
 // gave it back, before this node delivered it. The slot is free again for this node, under a new number.
 func (h *host) dropLateLocked(t fsm.TaskID) {
@@ -142,11 +175,23 @@ func (h *host) dropLateLocked(t fsm.TaskID) {
 		if st == nil {
 			continue
 		}
-		delete(h.slots, n)
-		delete(st.open, n)
-		h.out.drop = append(h.out.drop, n)
-		h.openLocked(st, 1)
+		h.renewLocked(st, n)
 	}
+}
+
+// renewLocked lets another number take the place of a slot. A poll ends instead: its
+// group may be over for the leader.
+func (h *host) renewLocked(st *stream, n uint64) {
+	delete(h.slots, n)
+	delete(st.open, n)
+	if st.once {
+		if h.shutLocked(st); len(st.open) == 0 {
+			h.finishLocked(st)
+		}
+		return
+	}
+	h.out.drop = append(h.out.drop, n)
+	h.openLocked(st, 1)
 }
 
 // extend asks for more time for a lease, unless a third of its time has not passed.

@@ -72,14 +72,19 @@ func (s *Scheduler) follow(ctx context.Context) error {
 		v := s.view()
 		s.rebuild(v, at > 0)
 		at = max(at, v.Index())
-		s.host.reach(at)
-		events, err := s.open(at)
+		s.host.reach(at, 0)
+		events, err := s.openAt(at)
 		for err == nil {
 			var b fsm.Batch
-			if b, err = events.Next(ctx); err == nil && b.Index > at {
-				s.Observe(b)
-				at = b.Index
+			if b, err = events.Next(ctx); err != nil {
+				break
 			}
+			if b.Index <= at {
+				s.host.reach(b.Index, b.Term)
+				continue
+			}
+			s.Observe(b)
+			at = b.Index
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -94,9 +99,21 @@ func (s *Scheduler) follow(ctx context.Context) error {
 	}
 }
 
+// openAt gives a cursor that begins with the entry at index if that is still there:
+// it tells the term, which slots are registered in.
+func (s *Scheduler) openAt(index uint64) (Events, error) {
+	if index > 0 {
+		if events, err := s.open(index - 1); !errors.Is(err, fsm.ErrLapped) {
+			return events, err
+		}
+	}
+	return s.open(index)
+}
+
 // rebuild takes over v. missed says that entries between may not have been observed.
 func (s *Scheduler) rebuild(v fsm.View, missed bool) {
 	if missed {
+		s.host.relapse(v)
 		s.tell(s.books.relapse(v))
 	} else {
 		s.books.begin(v)
@@ -183,8 +200,11 @@ func (s *Scheduler) Register(term uint64, node fsm.NodeID, set fsm.SlotSet) {
 }
 
 // Gone drops the slots of a node that cannot be reached. Those offered are still
-// followed; the node registers anew when it is back.
+// followed; the node registers anew when it is back. This node itself is never gone.
 func (s *Scheduler) Gone(node fsm.NodeID) {
+	if node == s.node {
+		return
+	}
 	s.books.gone(node)
 	poke(s.wake)
 }
