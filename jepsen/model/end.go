@@ -37,11 +37,20 @@ func (e *Exec) complete() {
 	e.end("COMPLETED", "", nil)
 }
 
-// end ends the execution, what is open in it, and its children. The output is
-// that of a TERMINATE record, or the definition's, or that of the record that
-// is to blame, or that of the last one.
+// end ends the execution and what is open in it, and has its children told. The
+// output is made after that: it is that of a TERMINATE record, or the definition's,
+// or that of the record that is to blame, or that of the last one.
 func (e *Exec) end(status, reason string, because *Task) {
 	e.Status, e.Reason = status, reason
+	for _, t := range e.tasks {
+		if !t.Open() {
+			continue
+		}
+		t.Status = "CANCELED"
+		if t.Child != nil {
+			e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
+		}
+	}
 	if because == nil && len(e.tasks) > 0 {
 		because = e.tasks[len(e.tasks)-1]
 	}
@@ -53,15 +62,6 @@ func (e *Exec) end(status, reason string, because *Task) {
 		e.Output = e.evaluate(e.def.Output).(map[string]any)
 	default:
 		e.Output = copyOf(because.output()).(map[string]any)
-	}
-	for _, t := range e.tasks {
-		if !t.Open() {
-			continue
-		}
-		t.Status = "CANCELED"
-		if t.Child != nil {
-			e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
-		}
 	}
 	if e.parent != nil {
 		e.world.pending = append(e.world.pending, e.report)

@@ -13,7 +13,11 @@ type World struct {
 	TaskType   func(name string) []byte                               // nil if not registered; may be nil itself
 	Script     func(script string, scope map[string]any) (any, error) // value of a script over $
 
-	Now     int64 // milliseconds
+	Now int64 // milliseconds
+	// Tied says that two things were due at the same millisecond. The language does
+	// not say which comes first, so what followed is only one of the possibilities.
+	Tied bool
+
 	root    *Exec
 	made    int      // records and executions made so far
 	pending []func() // starts and ends of children that are still to be worked on

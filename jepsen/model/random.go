@@ -29,7 +29,9 @@ func Random(r *rand.Rand, o Options) []byte {
 		"variables": map[string]any{"v": 1, "w": "a"},
 	}
 	if g.grows || g.one(2) {
-		d["outputParameters"] = g.parameters(scope{refs: g.refs})
+		p := g.parameters(scope{refs: g.refs})
+		p["status"] = "${workflow.status}"
+		d["outputParameters"] = p
 	}
 	if o.Timing && g.one(6) {
 		d["timeoutSeconds"] = 50 + r.IntN(400)
@@ -187,7 +189,7 @@ func (g *generator) soften(t map[string]any) {
 func (g *generator) settings(name string) map[string]any {
 	d := map[string]any{"name": name, "retryCount": g.r.IntN(3), "retryDelaySeconds": 0}
 	if g.one(4) {
-		d["inputTemplate"] = map[string]any{"p0": g.pick("${workflow.input.s}", "fixed"), "extra": 7}
+		d["inputTemplate"] = map[string]any{"p0": g.pick("${workflow.workflowType}", "fixed"), "extra": 7}
 	}
 	if !g.o.Timing {
 		return d
@@ -219,15 +221,12 @@ func (g *generator) fork(depth int, s scope) []any {
 	for range 1 + g.r.IntN(3) {
 		branch := g.list(depth-1, s)
 		branches = append(branches, branch)
-		if last := branch[len(branch)-1].(map[string]any); !g.one(6) {
+		if last := branch[len(branch)-1].(map[string]any); joinOn == nil || !g.one(6) {
 			joinOn = append(joinOn, last["taskReferenceName"])
 		}
 	}
 	if g.one(10) && len(s.refs) > 0 {
 		joinOn = append(joinOn, s.refs[g.r.IntN(len(s.refs))])
-	}
-	if joinOn == nil {
-		joinOn = []any{}
 	}
 	fork["forkTasks"], join["joinOn"] = branches, joinOn
 	return []any{fork, join}

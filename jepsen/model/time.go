@@ -11,7 +11,7 @@ import (
 // NextDue returns when something happens by itself next, and whether anything
 // will.
 func (w *World) NextDue() (int64, bool) {
-	at, _ := w.next()
+	at, _, _ := w.next()
 	return at, at != never
 }
 
@@ -19,19 +19,21 @@ const never = int64(1) << 62
 
 // fire does the earliest thing that is due and says whether there was one.
 func (w *World) fire() bool {
-	at, do := w.next()
+	at, do, tied := w.next()
 	if at > w.Now {
 		return false
 	}
+	w.Tied = w.Tied || tied
 	do()
 	return true
 }
 
 // next finds the earliest thing that happens by itself; of several at the same
-// time the one whose record or execution was made first.
-func (w *World) next() (at int64, do func()) {
+// time, for which tied stands, the one whose record or execution was made first.
+func (w *World) next() (at int64, do func(), tied bool) {
 	at, order := never, 0
 	consider := func(when int64, made int, what func()) {
+		tied = when == at && made != order || when > at && tied
 		if when < at || when == at && when != never && made < order {
 			at, order, do = when, made, what
 		}
@@ -58,7 +60,7 @@ func (w *World) next() (at int64, do func()) {
 			}
 		}
 	}
-	return at, do
+	return at, do, tied
 }
 
 func (e *Exec) deadline() int64 {
@@ -101,9 +103,10 @@ func (t *Task) limits() []limit {
 	}
 	s := t.exec.world.settings(t.step)
 	var all []limit
+	earliest := int64(0)
 	add := func(base, seconds, extra int64, policy, form string, args ...any) {
 		if seconds > 0 && policy != "ALERT_ONLY" {
-			all = append(all, limit{base + 1000*(seconds+extra), policy, func(now int64) string {
+			all = append(all, limit{max(earliest, base+1000*(seconds+extra)), policy, func(now int64) string {
 				return fmt.Sprintf(strings.ReplaceAll(form, "ELAPSED", fmt.Sprint((now-base)/1000)), args...)
 			}})
 		}
@@ -115,6 +118,7 @@ func (t *Task) limits() []limit {
 			" seconds. Timeout policy configured to %s", s.Timeout, s.Policy)
 	}
 	if t.Status == "SCHEDULED" {
+		earliest = t.ready // nobody can poll it before
 		add(t.scheduled+1000*t.delay, s.PollTimeout, t.callback, s.Policy, "Task poll timed out after ELAPSED seconds."+
 			" Poll timeout configured as %d seconds. Timeout policy configured to %s", s.PollTimeout, s.Policy)
 	} else {
