@@ -20,7 +20,6 @@ var ErrSent = errors.New("sent, not answered")
 // RemoteError is what a handler of the peer answered instead of a result.
 type RemoteError struct {
 	Peer fsm.NodeID
-	Kind Kind
 	Text string
 }
 
