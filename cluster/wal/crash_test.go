@@ -162,7 +162,7 @@ func oneOf(l *Log, ms []*model) (*model, error) {
 // A log behaves like a slice, over restarts, kills and power cuts.
 func TestModel(t *testing.T) {
 	s := seed(t)
-	for run := range uint64(60) {
+	for run := range uint64(40) {
 		rng := rand.New(rand.NewPCG(s, run))
 		fsys := disk.Faulty(disk.Mem(), disk.Plan{Seed: rng.Uint64()})
 		l, _ := open(t, fsys, testOptions)
@@ -200,7 +200,7 @@ func TestModel(t *testing.T) {
 func TestEveryPrefixOfTheTrace(t *testing.T) {
 	s := seed(t)
 	images := 0
-	for run := range uint64(4) {
+	for run := range uint64(3) {
 		rng := rand.New(rand.NewPCG(s, run))
 		fsys := disk.Faulty(disk.Mem(), disk.Plan{Trace: true})
 		l, _ := open(t, fsys, testOptions)
@@ -210,7 +210,7 @@ func TestEveryPrefixOfTheTrace(t *testing.T) {
 		}
 		m := newModel()
 		marks := []mark{{fsys.Steps(), op{name: "open", any: []*model{m}}}}
-		for step := range 40 {
+		for step := range 30 {
 			o := nextOp(rng, m, uint64(step+1))
 			if err := o.do(l); err != nil {
 				t.Fatal(err)

@@ -289,6 +289,25 @@ func (l *Log) show(records []record, locs []loc, w writer, following *segment) {
 	l.w = w
 }
 
+// Stats are for metrics.
+type Stats struct {
+	Segments int    // files in use
+	Spares   int    // files ready for use
+	Bytes    int64  // of records, those of deleted entries in files in use included
+	Unready  uint64 // segments made while an append waited, since there was no spare
+}
+
+// Stats counts what the log takes.
+func (l *Log) Stats() Stats {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := Stats{Segments: len(l.segments), Spares: l.spares.count(), Unready: l.spares.missed.Load()}
+	for _, seg := range l.segments {
+		s.Bytes += seg.used - segmentHeader
+	}
+	return s
+}
+
 // Close writes the clean-stop mark and closes the files. Nothing above needs
 // the mark: a log that was not closed opens as well.
 func (l *Log) Close() error {

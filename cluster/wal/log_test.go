@@ -265,6 +265,10 @@ func TestRunKeepsASpareReady(t *testing.T) {
 		t.Fatalf("spares: got %d and %v", l.spares.count(), err)
 	}
 	checkAll(t, l, entries(1, 300, 1))
+	st := l.Stats()
+	if st.Segments < 10 || st.Bytes < 300*recordHeader || st.Spares == 0 || st.Unready > uint64(st.Segments) {
+		t.Fatalf("stats: %+v", st)
+	}
 	closeLog(t, l)
 	l, _ = open(t, fsys, testOptions)
 	checkAll(t, l, entries(1, 300, 1))

@@ -187,6 +187,7 @@ func (l *Log) takeFile(size int64) (disk.File, string, error) {
 			return f, name, err
 		}
 	}
+	l.spares.missed.Add(1)
 	return l.createFile(size)
 }
 

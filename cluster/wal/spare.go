@@ -24,6 +24,7 @@ const (
 // spares are files of one segment's size, ready for use.
 type spares struct {
 	serial atomic.Uint64 // of the last spare or temporary name
+	missed atomic.Uint64 // times there was none
 	wanted chan struct{} // one token: take a look
 
 	mu    sync.Mutex
