@@ -40,11 +40,8 @@ func open(t testing.TB, fsys disk.FS, o Options) *Store {
 
 // stream is the content of the snapshot at an index.
 func stream(index uint64, size int) []byte {
-	rng := rand.New(rand.NewPCG(index, 1))
 	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(rng.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(index)}).Read(b) // cannot fail
 	return b
 }
 
