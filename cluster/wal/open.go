@@ -25,7 +25,7 @@ type Report struct {
 	Torn      bool     // the last write was not finished, and was cut
 	TornAt    string   // file and offset of the cut
 	Dropped   uint64   // entries up to this index were given up as damaged
-	Damage    []string // what was damaged; harmless, or Open had failed
+	Damage    []string // the first of what was damaged; harmless, or Open had failed
 }
 
 // Open opens the log in a folder, creating it if it is not there, and recovers

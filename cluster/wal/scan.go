@@ -123,7 +123,7 @@ func (s *scanner) segment(i int) (sealed, end bool, err error) {
 				continue
 			}
 			s.bad[h.index] = damage
-			s.report.Damage = append(s.report.Damage, damage.Error())
+			s.tell(damage)
 		}
 		r := h.record(payload)
 		s.take(&r, h, loc{segment: uint32(seg.number), offset: uint32(at), length: h.length}, what == "")
@@ -196,11 +196,21 @@ func (s *scanner) take(r *record, h header, at loc, good bool) {
 
 // tear notes a hole and forgets what was before it.
 func (s *scanner) tear(d *guard.Damaged) {
-	s.report.Damage = append(s.report.Damage, d.Error())
+	s.tell(d)
 	s.hole = d
 	s.index, s.cache = index{}, cache{limit: s.cache.limit}
 	clear(s.bad)
 	s.nextKnown, s.prevKnown = false, false
+}
+
+// maxTold bounds the report: a disk that lost a stretch damages thousands of
+// records, and the first few say where.
+const maxTold = 16
+
+func (s *scanner) tell(d *guard.Damaged) {
+	if len(s.report.Damage) < maxTold {
+		s.report.Damage = append(s.report.Damage, d.Error())
+	}
 }
 
 // cutTail ends the log. A write that was not finished shows as a record with
