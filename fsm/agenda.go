@@ -45,7 +45,7 @@ func decodeItem(r *reader) *item {
 		case 1:
 			i.n = r.num()
 		case 2:
-			i.kind = itemKind(r.num())
+			i.kind = itemKind(r.num8())
 		case 3:
 			i.exec = r.exec()
 		case 4:
@@ -110,10 +110,23 @@ func (s *State) runItem(i item) (again bool) {
 		return nil
 	})
 	if fault {
-		s.quarantine(i.exec)
+		s.quarantineItem(i)
 		return false
 	}
 	return again
+}
+
+// quarantineItem pauses the execution whose item faulted, and keeps what it takes to
+// do the item's work when a person resumes the execution.
+func (s *State) quarantineItem(i item) {
+	id := i.exec
+	switch e, ok := s.executions.get(i.exec); {
+	case i.kind == itemReport && ok:
+		id = e.parent.Exec // where the report acts
+	case i.kind == itemExpand:
+		s.held.put(heldKey{exec: i.exec, list: heldExpand, serial: i.serial}, none{})
+	}
+	s.quarantine(id)
 }
 
 func (s *State) doItem(i item) (again bool) {
@@ -162,7 +175,12 @@ func (s *State) goOn(e *execution) (again bool) {
 }
 
 func (s *State) expandMore(e *execution, i item) (again bool) {
-	if e.status.Terminal() {
+	switch e.status {
+	case Running:
+	case Paused: // a paused execution makes no records
+		s.held.put(heldKey{exec: e.id, list: heldExpand, serial: i.serial}, none{})
+		return false
+	default:
 		return false
 	}
 	t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: i.serial})
@@ -183,7 +201,7 @@ func (s *State) closeMore(e *execution, i item) (again bool) {
 	}
 	e = s.executions.mut(e)
 	next, done := s.closeRecords(e, i.serial)
-	if !done || s.heldAny(e) {
+	if !done {
 		i.serial = next
 		s.push(i)
 		return true
@@ -212,12 +230,36 @@ func (s *State) endChild(e *execution, reason string) {
 func (s *State) quarantine(id ExecID) {
 	s.emit(Event{Kind: ExecutionFaulted, Exec: id})
 	e, ok := s.executions.get(id)
-	if !ok || e.status != Running {
+	if !ok || e.status.Terminal() {
 		return
 	}
 	e = s.executions.mut(e)
+	e.faulted, e.advancing = true, false
 	e.reason = "the machine caught a fault in this execution: resume it to try again"
-	s.moveStatus(e, Paused)
+	if e.status == Running {
+		s.moveStatus(e, Paused)
+	}
+}
+
+// redo takes up what faults had kept an execution from, now that it is resumed. What
+// only begins with the resumed run itself needs nothing: it was held.
+func (s *State) redo(e *execution) {
+	if !e.faulted {
+		return
+	}
+	e.faulted = false
+	if e.nextSerial == 1 && !e.ended {
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: e.id})
+	}
+	for id := range s.waits.tree.From(TaskID{Exec: e.id}) {
+		if id.Exec != e.id {
+			return
+		}
+		t, _ := s.tasks.get(id)
+		if c, ok := s.executions.get(t.child); ok && c.status.Terminal() {
+			s.scratch.soon = append(s.scratch.soon, item{kind: itemReport, exec: c.id})
+		}
+	}
 }
 
 // startFailure starts a failure workflow with what it needs to know.

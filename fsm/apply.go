@@ -42,12 +42,17 @@ func (s *State) begin(index uint64, e *Entry) {
 	s.index = index
 	s.now = max(s.now, e.Time)
 	s.out = &Applied{Results: make([]Result, 0, len(e.Commands)), Events: make([]Event, 0, 4*len(e.Commands)+4)}
-	s.scratch.executions, s.scratch.leases = 0, 0
+	s.scratch.executions, s.scratch.leases, s.scratch.skips = 0, 0, 0
 	s.scratch.work = int(min(e.Work, MaxWork))
 	s.scratch.left = MaxEntrySteps
 	s.j.mark++
 	for _, q := range e.Seen {
 		s.markSeen(q)
+	}
+	if len(e.Commands) > 0 { // before the timers that the outage made late
+		if c, ok := e.Commands[0].Body.(*BeginTerm); ok && e.Commands[0].malformed == nil {
+			s.spareLeases(c.Gap)
+		}
 	}
 	s.expireRequests(len(e.Commands))
 }
@@ -163,12 +168,20 @@ func (s *State) reportQueues(out *Applied) {
 	}
 }
 
-// beginTerm notes that a node leads. While nobody led, nobody could extend a lease,
-// so none expires before the gap has passed once more.
-func (s *State) beginTerm(c *BeginTerm) (Result, *Rejection) {
-	if c.Gap > 1000 {
-		s.noExpiryBefore = max(s.noExpiryBefore, s.now+c.Gap)
+// shortGap is an outage too short to have kept a worker from extending its lease.
+const shortGap Millis = 1000
+
+// spareLeases lets no lease expire before an outage has passed once more: while nobody
+// led, nobody could extend one.
+func (s *State) spareLeases(gap Millis) {
+	if gap > shortGap {
+		s.noExpiryBefore = max(s.noExpiryBefore, s.now+gap)
 	}
+}
+
+// beginTerm notes that a node leads.
+func (s *State) beginTerm(c *BeginTerm) (Result, *Rejection) {
+	s.spareLeases(c.Gap)
 	s.out.Begun = &TermBegun{Node: c.Node, Boot: c.Boot}
 	s.emit(Event{Kind: TermBegan})
 	return Result{}, nil

@@ -60,10 +60,14 @@ func (s *State) childArgs(r *run, t *task, n *def.Node) (*plan, childArgs, strin
 	p, _ := s.plans.get(d.plan)
 	a.priority = int32(max(0, min(priority, MaxPriority)))
 	a.domains = r.e.domains
-	if len(n.SubDomains) > 0 {
-		a.domains = domainsOf(n.SubDomains)
+	domains, err := s.evaluate(r.e, t, n.SubDomainsExpr)
+	if err != nil {
+		return nil, a, "sub-workflow: its domains cannot be evaluated"
 	}
-	a.shown = shownChild(text, d.version, n.SubDomains, a.priority, t.input.bytes())
+	if len(domains) > 0 {
+		a.domains = domainsOf(domains)
+	}
+	a.shown = shownChild(text, d.version, domains, a.priority, t.input.bytes())
 	a.input = t.input
 	if expr.Count(t.input.bytes()) == 0 {
 		a.input = raw(a.shown) // what Conductor passes when a child gets no input

@@ -163,6 +163,14 @@ func (r *reader) int() int64 {
 	return int64(v>>1) ^ -int64(v&1)
 }
 
+func (r *reader) num8() uint8 {
+	v := r.num()
+	if v > 1<<8-1 {
+		r.fail(ErrCorrupt)
+	}
+	return uint8(v)
+}
+
 func (r *reader) num32() uint32 {
 	v := r.num()
 	if v > 1<<32-1 {

@@ -187,6 +187,8 @@ type UpdateTask struct {
 	Output []byte     // merged over what the task has
 	Reason string
 	Worker string
+	// CallbackSeconds is when a worker's task that is in progress becomes ready again.
+	CallbackSeconds int32
 }
 
 // Extension renews one lease.

@@ -37,7 +37,7 @@ func (c *StartExecution) field(r *reader) {
 	case 8:
 		c.Key = r.str()
 	case 9:
-		c.Strategy = Strategy(r.num())
+		c.Strategy = Strategy(r.num8())
 	case 10:
 		c.CreatedBy = r.str()
 	case 11:
@@ -144,6 +144,7 @@ func (c *UpdateTask) append(w *writer) {
 	w.bytes(5, c.Output)
 	w.str(6, c.Reason)
 	w.str(7, c.Worker)
+	w.int(8, int64(c.CallbackSeconds))
 }
 
 func (c *UpdateTask) field(r *reader) {
@@ -155,13 +156,15 @@ func (c *UpdateTask) field(r *reader) {
 	case 3:
 		c.Ref = r.str()
 	case 4:
-		c.Status = TaskStatus(r.num())
+		c.Status = TaskStatus(r.num8())
 	case 5:
 		c.Output = r.bytes()
 	case 6:
 		c.Reason = r.str()
 	case 7:
 		c.Worker = r.str()
+	case 8:
+		c.CallbackSeconds = r.int32()
 	default:
 		r.unknown()
 	}
@@ -252,7 +255,7 @@ func (c *Signal) field(r *reader) {
 	case 2:
 		c.Ref = r.str()
 	case 3:
-		c.Status = TaskStatus(r.num())
+		c.Status = TaskStatus(r.num8())
 	case 4:
 		c.Output = r.bytes()
 	case 5:
@@ -342,5 +345,5 @@ func (c *RaiseIncarnation) field(r *reader) {
 		r.unknown()
 		return
 	}
-	c.To = uint8(r.num())
+	c.To = r.num8()
 }

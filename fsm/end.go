@@ -176,7 +176,7 @@ func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool)
 	for _, t := range open {
 		s.cancel(e, t)
 	}
-	if e.openAll > 0 {
+	if e.openAll > 0 || s.heldAny(e) {
 		return next, false
 	}
 	if e.ending == 0 {
@@ -227,11 +227,12 @@ func (s *State) heldAny(e *execution) bool {
 func (s *State) dropHeld(e *execution) {
 	var gone []heldKey
 	for k := range s.held.tree.From(heldKey{exec: e.id}) {
-		if k.exec != e.id || len(gone) == maxHeld {
+		if k.exec != e.id || len(gone) == quantum {
 			break
 		}
 		gone = append(gone, k)
 	}
+	s.spend(len(gone))
 	for _, k := range gone {
 		s.held.drop(k)
 	}

@@ -18,6 +18,8 @@ type execution struct {
 	counted bool
 	// advancing says that an advance item of it stands in the agenda.
 	advancing bool
+	// faulted says that a step of it was rolled back and has to be done again.
+	faulted bool
 
 	nextSerial, nextSeq                    uint32
 	created, updated, endTime, lastRetried Millis
@@ -81,6 +83,7 @@ func (e *execution) encode(w *writer) {
 	w.num(31, uint64(e.failedTask))
 	w.num(32, uint64(e.depth))
 	w.flag(33, e.counted)
+	w.flag(34, e.faulted)
 }
 
 func decodeExecution(r *reader) *execution {
@@ -102,9 +105,9 @@ func (e *execution) decodeState(r *reader) {
 	case 2:
 		e.plan = planID(r.num())
 	case 3:
-		e.status = Status(r.num())
+		e.status = Status(r.num8())
 	case 4:
-		e.sweep = sweep(r.num())
+		e.sweep = sweep(r.num8())
 	case 5:
 		e.ending = r.num32()
 	case 6:
@@ -170,6 +173,8 @@ func (e *execution) decodeFacts(r *reader) {
 		e.depth = r.num32()
 	case 33:
 		e.counted = r.flag()
+	case 34:
+		e.faulted = r.flag()
 	default:
 		r.unknown()
 	}

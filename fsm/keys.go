@@ -97,6 +97,7 @@ func encodeRequest(w *writer, k RequestID, a answer) {
 	w.exec(4, a.exec)
 	w.task(5, a.task)
 	w.num(6, uint64(a.version))
+	w.flag(7, a.ignored)
 }
 
 func compareRequestAge(a, b requestAge) int { return cmp.Compare(a.n, b.n) }

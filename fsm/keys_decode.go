@@ -24,7 +24,7 @@ func decodeHeld(r *reader) (k heldKey, v none) {
 		case 1:
 			k.exec = r.exec()
 		case 2:
-			k.list = heldList(r.num())
+			k.list = heldList(r.num8())
 		case 3:
 			k.serial = r.num32()
 		default:
@@ -108,7 +108,7 @@ func decodeDue(r *reader) (k dueKey, v owner) {
 		case 2:
 			k.tie = r.num()
 		case 3:
-			v.kind = ownerKind(r.num())
+			v.kind = ownerKind(r.num8())
 		case 4:
 			v.task = r.task()
 		default:
@@ -149,6 +149,8 @@ func decodeRequest(r *reader) (k RequestID, v answer) {
 			v.task = r.task()
 		case 6:
 			v.version = int32(r.num32())
+		case 7:
+			v.ignored = r.flag()
 		default:
 			r.unknown()
 		}
@@ -206,7 +208,7 @@ func decodeStatus(r *reader) (k statusKey, v none) {
 	for r.next() {
 		switch r.tag {
 		case 1:
-			k.status = Status(r.num())
+			k.status = Status(r.num8())
 		case 2:
 			k.name = r.str()
 		case 3:

@@ -128,7 +128,9 @@ func (s *State) dropIteration(e *execution, loop, iteration uint32) {
 		if latest, ok := s.latest.get(latestKey{exec: e.id, ref: t.ref}); ok && latest == k.serial {
 			s.latest.drop(latestKey{exec: e.id, ref: t.ref})
 		}
-		s.bad.drop(t.id)
+		if s.bad.drop(t.id) && t.executed {
+			e.permBad = count(e.permBad, -1) // only a permissive step is passed with a failure
+		}
 		s.iterations.drop(k)
 		s.tasks.remove(t)
 	}

@@ -85,8 +85,7 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 	t = s.store(r, t)
 	s.scope(r, t, 1)
 	if failure != "" {
-		s.closeTask(r, t, TaskStatusFailedTerminal, failure)
-		s.emitTask(TaskFailed, t)
+		s.failNew(r, t, failure)
 		return
 	}
 	s.enterPlace(t)
@@ -95,6 +94,12 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 		return
 	}
 	r.batch = addSorted(r.batch, t.id.Serial)
+}
+
+// failNew ends a record whose input cannot be made. It never was in its place.
+func (s *State) failNew(r *run, t *task, failure string) {
+	t.place = placeNone
+	s.failInline(r, t, TaskStatusFailedTerminal, failure)
 }
 
 // unregistered says whether a step of a type that is not built in lacks its task type.
@@ -128,18 +133,19 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 
 func takesTemplate(k def.Kind) bool { return k == def.Worker || k == def.DoWhile }
 
-// withDefaults fills keys that the step does not give; one it gives as null takes the
-// template's text as it stands.
+// withDefaults fills keys that the step does not give; one that is null even so takes
+// the template's text as it stands.
 func withDefaults(in, defaults, template []byte) []byte {
 	out := expr.Merge(defaults, in)
-	for k, v := range expr.Members(in) {
+	filled := out
+	for k, v := range expr.Members(out) {
 		if expr.KindOf(v) == expr.Null {
 			if d, ok := expr.Get(template, k); ok {
-				out = expr.SetKey(out, k, d)
+				filled = expr.SetKey(filled, k, d)
 			}
 		}
 	}
-	return out
+	return filled
 }
 
 // MaxPayload bounds a payload that the machine itself produces.
@@ -210,7 +216,7 @@ func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
 	t = s.store(r, t)
 	s.scope(r, t, 1)
 	if failure != "" {
-		s.closeTask(r, t, TaskStatusFailedTerminal, failure)
+		s.failNew(r, t, failure)
 		return
 	}
 	s.enterPlace(t)

@@ -249,12 +249,16 @@ func (s *State) dispatch(offers []Offer) {
 	}
 }
 
+// maxSkips bounds the tasks of ended executions that an entry passes over; the sweep
+// takes the others away.
+const maxSkips = 1024
+
 func (s *State) offer(o Offer) bool {
 	q, ok := s.findQueue(o.Queue)
 	if !ok || q.paused || s.permits(q.limit).Free == 0 {
 		return false
 	}
-	for {
+	for ; s.scratch.skips < maxSkips; s.scratch.skips++ {
 		k, ok := s.firstReady(q.id)
 		if !ok {
 			return false
@@ -271,6 +275,7 @@ func (s *State) offer(o Offer) bool {
 		t.place = placeWaiting
 		s.arm(t)
 	}
+	return false
 }
 
 func (s *State) firstReady(id queueID) (readyKey, bool) {

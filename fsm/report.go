@@ -15,15 +15,26 @@ func (s *State) fenced(id TaskID, lease Lease) (t *task, done bool, rej *Rejecti
 	if lease != 0 && t.doneLease == lease {
 		return t, true, nil
 	}
-	if t.lease != lease || lease == 0 || s.execOf(t).status.Terminal() {
-		rej = reject(StaleLease, "task ", id.String(), ": lease ", lease.String(), " superseded by ", t.last.String())
-		if t.lease == lease {
-			rej = reject(StaleLease, "task ", id.String(), ": its execution has ended")
-		}
-		rej.Task, rej.Got, rej.Want = id, lease, t.last
-		return nil, false, rej
+	if e := s.execOf(t); t.lease != lease || lease == 0 || e.status.Terminal() {
+		return nil, false, stale(e, t, lease)
 	}
 	return t, false, nil
+}
+
+// stale refuses a lease that does not hold, and says why it does not.
+func stale(e *execution, t *task, lease Lease) *Rejection {
+	var why string
+	switch {
+	case t.last != lease && t.open():
+		why = join("superseded by ", t.last.String())
+	case !t.open() || e.status.Terminal():
+		why = join("is over: the task is ", effective(e, t).String())
+	default:
+		why = "was given back"
+	}
+	rej := reject(StaleLease, "task ", t.id.String(), ": lease ", lease.String(), " ", why)
+	rej.Task, rej.Got, rej.Want = t.id, lease, t.last
+	return rej
 }
 
 func notFound(parts ...string) *Rejection { return reject(NotFound, parts...) }
@@ -40,8 +51,7 @@ func (s *State) completeTask(c *CompleteTask) (Result, *Rejection) {
 	if done {
 		return again(t), nil
 	}
-	s.report(t, report{status: TaskStatusCompleted, output: c.Output, worker: c.Worker})
-	return Result{Exec: t.id.Exec, Task: t.id}, nil
+	return s.report(t, report{status: TaskStatusCompleted, output: c.Output, worker: c.Worker})
 }
 
 func (s *State) failTask(c *FailTask) (Result, *Rejection) {
@@ -56,8 +66,7 @@ func (s *State) failTask(c *FailTask) (Result, *Rejection) {
 	if c.Terminal {
 		status = TaskStatusFailedTerminal
 	}
-	s.report(t, report{status: status, output: c.Output, reason: c.Reason, worker: c.Worker})
-	return Result{Exec: t.id.Exec, Task: t.id}, nil
+	return s.report(t, report{status: status, output: c.Output, reason: c.Reason, worker: c.Worker})
 }
 
 // report is what somebody says of a task.
@@ -69,31 +78,46 @@ type report struct {
 	unfenced bool // told without a lease
 }
 
-// report ends a task as told and lets its execution go on.
-func (s *State) report(t *task, p report) {
+// report ends a task as told and lets its execution go on. A lease that runs meanwhile
+// is revoked by a report without one: only the lease that was used may ask again.
+func (s *State) report(t *task, p report) (Result, *Rejection) {
+	output, rej := merged(t, p.output)
+	if rej != nil {
+		return Result{}, rej
+	}
 	r := s.enter(s.execOf(t))
 	t = s.tasks.mut(t)
-	t.doneLease, t.doneIndex = t.lease, s.index
+	if !p.unfenced {
+		t.doneLease = t.lease
+	}
+	t.doneIndex = s.index
 	t.unfenced = p.unfenced
 	if p.worker != "" {
 		t.worker = p.worker
 	}
 	t.reason = ""
-	if t.output.kind == dataRaw { // left by earlier reports of the same attempt
-		t.output = raw(expr.Merge(t.output.bytes(), orEmpty(p.output)))
-	} else {
-		t.output = raw(p.output)
-	}
+	t.output = output
 	t = s.closeTask(r, t, p.status, p.reason)
 	s.emitTask(endOfTask(p.status), t)
 	s.leave(r)
+	return Result{Exec: t.id.Exec, Task: t.id}, nil
 }
 
-func orEmpty(b []byte) []byte {
-	if len(b) == 0 {
-		return []byte(emptyObject)
+// merged is what a task's output becomes by a report: over what earlier reports of the
+// same attempt left, as long as that stays within the bound.
+func merged(t *task, output []byte) (Data, *Rejection) {
+	switch {
+	case t.output.kind != dataRaw:
+		return raw(output), nil
+	case len(output) == 0:
+		return t.output, nil
 	}
-	return b
+	out := expr.Merge(t.output.bytes(), output)
+	if len(out) > MaxPayload {
+		return Data{}, reject(TooLarge, "task ", t.id.String(), ": its output would take ", itoa(int64(len(out))),
+			" bytes; at most ", itoa(MaxPayload), " are allowed")
+	}
+	return raw(out), nil
 }
 
 func endOfTask(s TaskStatus) EventKind {
@@ -113,14 +137,17 @@ func (s *State) progressTask(c *ProgressTask) (Result, *Rejection) {
 	if done {
 		return again(t), nil
 	}
-	s.callBack(t, c.Output, int64(c.CallbackSeconds), c.Worker)
-	return Result{Exec: t.id.Exec, Task: t.id}, nil
+	return s.callBack(t, c.Output, int64(c.CallbackSeconds), c.Worker)
 }
 
-func (s *State) callBack(t *task, output []byte, after int64, worker string) {
+func (s *State) callBack(t *task, output []byte, after int64, worker string) (Result, *Rejection) {
+	out, rej := merged(t, output)
+	if rej != nil {
+		return Result{}, rej
+	}
 	t = s.tasks.mut(t)
 	s.leavePlace(t)
-	t.output = raw(expr.Merge(t.output.bytes(), orEmpty(output)))
+	t.output = out
 	t.status, t.updated, t.callback = TaskStatusScheduled, s.now, after
 	if worker != "" {
 		t.worker = worker
@@ -131,6 +158,7 @@ func (s *State) callBack(t *task, output []byte, after int64, worker string) {
 	}
 	s.enterPlace(t)
 	s.emitTask(TaskProgressed, t)
+	return Result{Exec: t.id.Exec, Task: t.id}, nil
 }
 
 // updateTask takes a report without a lease, as people and Conductor's clients send
@@ -149,15 +177,17 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 		return Result{}, reject(Conflict, "task ", t.id.String(), ": a ", n.Type, " ends by its own rules and takes no report")
 	}
 	if c.Status != TaskStatusInProgress {
-		s.report(t, report{status: c.Status, output: c.Output, unfenced: true, reason: c.Reason, worker: c.Worker})
-		return Result{Exec: e.id, Task: t.id}, nil
+		return s.report(t, report{status: c.Status, output: c.Output, unfenced: true, reason: c.Reason, worker: c.Worker})
 	}
 	if n.Kind == def.Worker {
-		s.callBack(t, c.Output, 0, c.Worker)
-		return Result{Exec: e.id, Task: t.id}, nil
+		return s.callBack(t, c.Output, int64(c.CallbackSeconds), c.Worker)
+	}
+	output, rej := merged(t, c.Output)
+	if rej != nil {
+		return Result{}, rej
 	}
 	t = s.tasks.mut(t)
-	t.output = raw(expr.Merge(t.output.bytes(), orEmpty(c.Output)))
+	t.output = output
 	t.updated = s.now
 	return Result{Exec: e.id, Task: t.id}, nil
 }
@@ -211,26 +241,25 @@ func plainRef(ref string) (plain string, cut bool) {
 
 // extendLeases starts the response clocks of leased tasks anew. It moves no timer.
 func (s *State) extendLeases(c *ExtendLeases) (Result, *Rejection) {
-	var stale *Rejection
-	renewed := 0
+	var refused *Rejection
+	renewed := false
 	for _, x := range c.Items {
 		t, ok := s.tasks.get(x.Task)
-		if !ok || t.lease != x.Lease || s.execOf(t).status.Terminal() {
-			stale = reject(StaleLease, "task ", x.Task.String(), ": lease ", x.Lease.String(), " does not hold any more")
-			stale.Task, stale.Got = x.Task, x.Lease
-			if ok {
-				stale.Want = t.last
-			}
+		if !ok {
+			refused = notFound("No such task found by id: ", x.Task.String())
 			continue
 		}
-		t = s.tasks.mut(t)
-		t.updated = s.now
-		renewed++
+		if e := s.execOf(t); t.lease != x.Lease || e.status.Terminal() {
+			refused = stale(e, t, x.Lease)
+			continue
+		}
+		s.tasks.mut(t).updated = s.now
+		renewed = true
 	}
-	if renewed == 0 && stale != nil {
-		return Result{}, stale
+	if renewed {
+		return Result{}, nil
 	}
-	return Result{}, nil
+	return Result{}, refused
 }
 
 // returnLease gives back a lease that never reached its worker.

@@ -18,6 +18,7 @@ type answer struct {
 	exec    ExecID
 	task    TaskID
 	version int32
+	ignored bool
 }
 
 func (s *State) contentOf(c *Command) uint32 {
@@ -39,7 +40,7 @@ func (s *State) repeated(c *Command) (Result, *Rejection, bool) {
 	if a.content != s.contentOf(c) {
 		return Result{}, reject(Duplicate, "request id: was used for another request"), true
 	}
-	return Result{Exec: a.exec, Task: a.task, Version: a.version, Index: a.index, Repeated: true}, nil, true
+	return Result{Exec: a.exec, Task: a.task, Version: a.version, Ignored: a.ignored, Index: a.index, Repeated: true}, nil, true
 }
 
 func (s *State) remember(c *Command, res Result) {
@@ -52,6 +53,7 @@ func (s *State) remember(c *Command, res Result) {
 	}
 	s.requests.put(c.RequestID, answer{
 		content: s.contentOf(c), index: index, exec: res.Exec, task: res.Task, version: res.Version,
+		ignored: res.Ignored,
 	})
 	s.nextRequest++
 	s.requestAges.put(requestAge{n: s.nextRequest, at: s.now}, c.RequestID)

@@ -17,6 +17,9 @@ type Table struct {
 // Tables gives the View's rows, tables in the order of their numbers. Load makes an
 // equal State of them.
 func (v View) Tables() iter.Seq[Table] {
+	if v.s == nil {
+		return func(func(Table) bool) {}
+	}
 	t := &v.s.tables
 	list := [...]Table{
 		{tableMeta, v.metaRow()},

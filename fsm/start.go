@@ -15,60 +15,53 @@ func (s *State) startExecution(c *StartExecution) (Result, *Rejection) {
 	if s.agenda.tree.Len() > MaxAgenda {
 		return Result{}, reject(Exhausted, "too much unfinished background work: ask again later")
 	}
-	p, rej := s.planToStart(c)
+	compiled, rej := s.planToStart(c)
 	if rej != nil {
 		return Result{}, rej
 	}
+	key := startKey{name: compiled.Name, key: c.Key}
 	if c.Key != "" {
-		if old, taken := s.keys.get(startKey{name: p.compiled.Name, key: c.Key}); taken {
-			return s.existing(c, old)
+		if old, taken := s.keys.get(key); taken {
+			if res, rej, anew := s.existing(c, old); !anew {
+				return res, rej
+			}
 		}
 	}
-	e := s.addExecution(p, execution{
-		input: raw(withInputTemplate(p.compiled, c.Input)), corr: c.Correlation, createdBy: c.CreatedBy, event: c.Event,
+	e := s.addExecution(s.intern(compiled), execution{
+		input: raw(c.Input), corr: c.Correlation, createdBy: c.CreatedBy, event: c.Event,
 		key_: c.Key, priority: c.Priority, domains: slices.Clone(c.Domains),
 	})
 	if c.Key != "" {
-		s.keys.put(startKey{name: p.compiled.Name, key: c.Key}, e.id)
+		s.keys.put(key, e.id)
 	}
 	s.beginExecution(e)
 	return Result{Exec: e.id}, nil
 }
 
-// existing answers a start whose idempotency key is taken.
-func (s *State) existing(c *StartExecution, old ExecID) (Result, *Rejection) {
+// existing answers a start whose idempotency key is taken, unless the strategy lets
+// the key name a new execution.
+func (s *State) existing(c *StartExecution, old ExecID) (res Result, rej *Rejection, anew bool) {
 	e, ok := s.executions.get(old)
-	if !ok {
+	switch {
+	case !ok:
 		panic("fsm: key of an execution that is gone")
+	case c.Strategy == ReturnExisting:
+		return Result{Exec: old, Repeated: true, Index: old.Index()}, nil, false
+	case c.Strategy == FailOnRunning && e.status.Terminal():
+		return Result{}, nil, true
 	}
-	if c.Strategy == ReturnExisting {
-		return Result{Exec: old, Repeated: true, Index: old.Index()}, nil
-	}
-	if c.Strategy == FailOnRunning && e.status.Terminal() {
-		return s.startAnew(c)
-	}
-	rej := reject(AlreadyExists, "an execution with this idempotency key exists: ", old.String())
+	rej = reject(AlreadyExists, "an execution with this idempotency key exists: ", old.String())
 	rej.Exec = old
-	return Result{}, rej
+	return Result{}, rej, false
 }
 
-// startAnew lets a key whose execution has ended name a new one.
-func (s *State) startAnew(c *StartExecution) (Result, *Rejection) {
-	p, rej := s.planToStart(c)
-	if rej != nil {
-		return Result{}, rej
-	}
-	s.keys.drop(startKey{name: p.compiled.Name, key: c.Key})
-	return s.startExecution(c)
-}
-
-func (s *State) planToStart(c *StartExecution) (*plan, *Rejection) {
+func (s *State) planToStart(c *StartExecution) (*def.Plan, *Rejection) {
 	if len(c.Definition) > 0 {
 		compiled, problems := def.Compile(c.Definition)
 		if compiled == nil {
 			return nil, invalid(problems)
 		}
-		return s.intern(compiled), nil
+		return compiled, nil
 	}
 	d, ok := s.lookup(c.Name, c.Version)
 	if !ok {
@@ -79,7 +72,7 @@ func (s *State) planToStart(c *StartExecution) (*plan, *Rejection) {
 		return nil, reject(NoDefinition, "No such workflow defined. name=", c.Name, ", version=", version)
 	}
 	p, _ := s.plans.get(d.plan)
-	return p, nil
+	return p.compiled, nil
 }
 
 // withInputTemplate adds the definition's defaults to an input that is not empty.
@@ -99,6 +92,7 @@ func (s *State) addExecution(p *plan, e execution) *execution {
 	e.id = newExecID(s.index, s.incarnation, s.scratch.executions)
 	s.scratch.executions++
 	e.plan, e.status = p.id, Running
+	e.input = raw(withInputTemplate(p.compiled, e.input.raw))
 	e.nextSerial, e.nextSeq = 1, 1
 	e.created, e.updated = s.now, s.now
 	e.variables = raw(p.compiled.Variables)

@@ -40,6 +40,7 @@ type scalars struct {
 type scratch struct {
 	executions uint32 // made by this entry, for ids
 	leases     uint32
+	skips      int // tasks of ended executions passed over by offers
 	work       int // units of background work left
 	left       int // units that commands may still spend
 	steps      int // of them or of work: what the item at hand may still spend
@@ -75,12 +76,15 @@ type savepoint struct {
 	events  int
 	soon    int
 	grants  int
+	defined int
+	begun   *TermBegun
 }
 
 func (s *State) save() savepoint {
 	return savepoint{
 		ops: s.j.save(), digest: s.j.digest, scalars: s.scalars,
 		events: len(s.out.Events), soon: len(s.scratch.soon), grants: len(s.out.Grants),
+		defined: len(s.out.Defined), begun: s.out.Begun,
 	}
 }
 
@@ -91,6 +95,7 @@ func (s *State) rollback(p savepoint) {
 	s.out.Events = s.out.Events[:p.events]
 	s.scratch.soon = s.scratch.soon[:p.soon]
 	s.out.Grants = s.out.Grants[:p.grants]
+	s.out.Defined, s.out.Begun = s.out.Defined[:p.defined], p.begun
 	s.scratch.run.reset()
 }
 
@@ -147,7 +152,7 @@ func (s *scalars) field(r *reader) {
 	case 2:
 		s.now = Millis(r.int())
 	case 3:
-		s.incarnation = uint8(r.num())
+		s.incarnation = r.num8()
 	case 4:
 		s.features = r.num()
 	case 5:

@@ -112,7 +112,8 @@ const (
 	heldFin
 	heldJoins
 	heldLoops
-	heldOverdue // time limits that passed while the execution was paused
+	heldOverdue // timers to judge again when the execution is resumed
+	heldExpand  // forks to go on with when the execution is resumed
 )
 
 // none is the value of rows that are nothing but their key.

@@ -188,7 +188,7 @@ func (t *task) decodeStep(r *reader) {
 	case 9:
 		t.retriedOf = r.num32()
 	case 10:
-		t.status = TaskStatus(r.num())
+		t.status = TaskStatus(r.num8())
 	case 11:
 		t.retried = r.flag()
 	case 12:
@@ -207,7 +207,7 @@ func (t *task) decodePlace(r *reader) {
 	case 16:
 		t.rank = r.int()
 	case 17:
-		t.place = place(r.num())
+		t.place = place(r.num8())
 	case 18:
 		t.lease = Lease(r.num())
 	case 19:

@@ -145,12 +145,24 @@ func (s *State) fireDue() {
 			return nil
 		})
 		if fault {
-			s.due.drop(k)
-			s.quarantine(o.task.Exec)
+			s.quarantineTimer(k, o)
 		}
 		s.runSoon()
 		s.scratch.work -= max(1, budget-s.scratch.steps)
 	}
+}
+
+// quarantineTimer takes away a timer that faulted and pauses the execution it belongs
+// to; the timer is judged again when that is resumed.
+func (s *State) quarantineTimer(k dueKey, o owner) {
+	s.due.drop(k)
+	if t, ok := s.tasks.get(o.task); ok {
+		s.tasks.mut(t).due = dueKey{}
+		s.held.put(heldKey{exec: o.task.Exec, list: heldOverdue, serial: o.task.Serial}, none{})
+	} else if e, ok := s.executions.get(o.task.Exec); ok {
+		s.executions.mut(e).due = dueKey{}
+	}
+	s.quarantine(o.task.Exec)
 }
 
 func (s *State) fire(k dueKey, o owner) {

@@ -140,6 +140,9 @@ func (c *UpdateTask) validate() *Rejection {
 	default:
 		return badField("status", "must be COMPLETED, FAILED, FAILED_WITH_TERMINAL_ERROR or IN_PROGRESS")
 	}
+	if c.CallbackSeconds < 0 {
+		return badField("callback_seconds", "must not be negative")
+	}
 	if c.Task.IsZero() {
 		if rej := first(checkExec("execution", c.Exec), checkName("ref", c.Ref, true)); rej != nil {
 			return rej

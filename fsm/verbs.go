@@ -52,33 +52,30 @@ func (s *State) resumeExecution(c *ResumeExecution) (Result, *Rejection) {
 	e.lastRetried, e.reason = s.now, ""
 	s.armExecution(e)
 	s.emit(Event{Kind: ExecutionResumed, Exec: e.id, Status: Running})
-	s.judgeOverdue(e)
-	s.proceed(e)
+	s.takeUp(e)
+	s.redo(e)
+	if !e.advancing { // else its item stands in the agenda
+		s.goOn(e)
+	}
 	return Result{Exec: e.id}, nil
 }
 
-// proceed takes up what was held while an execution could not run. What one step does
-// not cover goes to the agenda.
-func (s *State) proceed(e *execution) {
-	if e.advancing {
-		return // its item stands in the agenda
-	}
-	s.goOn(e)
-}
-
-// judgeOverdue arms the timers whose limits passed while the execution was paused:
-// they fire with the next entry that has work to spend.
-func (s *State) judgeOverdue(e *execution) {
-	var overdue []heldKey
+// takeUp arms the timers whose limits passed while the execution was paused: they fire
+// with the next entry that has work to spend. Forks that were cut short go on.
+func (s *State) takeUp(e *execution) {
+	var rows []heldKey
 	for k := range s.held.tree.From(heldKey{exec: e.id, list: heldOverdue}) {
 		if k.exec != e.id {
 			break
 		}
-		overdue = append(overdue, k)
+		rows = append(rows, k)
 	}
-	for _, k := range overdue {
+	s.spend(len(rows))
+	for _, k := range rows {
 		s.held.drop(k)
-		if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
+		if k.list == heldExpand {
+			s.push(item{kind: itemExpand, exec: e.id, serial: k.serial})
+		} else if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
 			s.arm(s.tasks.mut(t))
 		}
 	}
@@ -127,8 +124,7 @@ func (s *State) signal(c *Signal) (Result, *Rejection) {
 		status = TaskStatusCompleted
 	}
 	s.emit(Event{Kind: SignalReceived, Exec: t.id.Exec, Serial: t.id.Serial, Ref: visibleRef(s, t)})
-	s.report(t, report{status: status, output: c.Output, unfenced: true, reason: c.Reason})
-	return Result{Exec: t.id.Exec, Task: t.id}, nil
+	return s.report(t, report{status: status, output: c.Output, unfenced: true, reason: c.Reason})
 }
 
 // findWait finds the first open WAIT of an execution, else of its running children,

@@ -59,7 +59,12 @@ func (s *State) Verify(l Level) error {
 }
 
 // Verify checks the View as State.Verify does with Full.
-func (v View) Verify() error { return v.s.verifyAll() }
+func (v View) Verify() error {
+	if v.s == nil {
+		return nil
+	}
+	return v.s.verifyAll()
+}
 
 func broken(parts ...string) error { return errors.New(join(parts...)) }
 
@@ -105,7 +110,7 @@ func (s *State) verifyExecution(e *execution) error {
 		return broken(name, "open is ", itoa(int64(e.open)), ", recounted ", itoa(int64(c.open)))
 	case c.openAll != e.openAll:
 		return broken(name, "openAll is ", itoa(int64(e.openAll)), ", recounted ", itoa(int64(c.openAll)))
-	case c.permBad != e.permBad && e.status == Running && !s.holdsAny(e):
+	case c.permBad != e.permBad && e.status == Running && !s.heldAny(e):
 		return broken(name, "permBad is ", itoa(int64(e.permBad)), ", recounted ", itoa(int64(c.permBad)))
 	}
 	if err := s.verifyStructure(e, &c); err != nil {
@@ -115,13 +120,6 @@ func (s *State) verifyExecution(e *execution) error {
 		return broken(name, err.Error())
 	}
 	return nil
-}
-
-func (s *State) holdsAny(e *execution) bool {
-	for k := range s.held.tree.From(heldKey{exec: e.id}) {
-		return k.exec == e.id
-	}
-	return false
 }
 
 // verifyTask checks one record and adds it to the recount.

@@ -31,7 +31,12 @@ func (v View) Incarnation() uint8 {
 }
 
 // Digest sums up the View's rows.
-func (v View) Digest() Digest { return v.s.Digest() }
+func (v View) Digest() Digest {
+	if v.s == nil {
+		return Digest{}
+	}
+	return v.s.Digest()
+}
 
 // Execution gives one execution.
 func (v View) Execution(id ExecID) (ExecutionInfo, bool) {
