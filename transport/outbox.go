@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -78,6 +79,26 @@ func (o *outbox[T]) close() {
 	o.closed = true
 	o.mu.Unlock()
 	token(o.wake)
+}
+
+// gather lets others run as long as that brings more answers: the entry that woke the
+// writer usually has many for one client, and a message costs far more than what is in
+// it. It waits for no time.
+func (o *outbox[T]) gather() {
+	for range batchTasks {
+		before := o.len()
+		runtime.Gosched()
+		if o.len() == before {
+			return
+		}
+	}
+}
+
+// len is the number of answers that wait.
+func (o *outbox[T]) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.items)
 }
 
 func (o *outbox[T]) isClosed() bool {

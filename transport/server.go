@@ -103,7 +103,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Run wakes those who wait for executions, until ctx ends. Serve runs it too: call one
 // of them, once.
-func (s *Server) Run(ctx context.Context) error { return s.waiters.run(ctx, s.deps.Events) }
+func (s *Server) Run(ctx context.Context) error { return s.waiters.run(ctx, s.deps.Events, s.deps.Log) }
 
 // Drain announces that the node is about to stop: readiness goes off, streams are told
 // to go elsewhere, long polls are answered, new streams are refused. Calls under way
@@ -142,10 +142,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			MaxReceiveBufferPerConnection: connectionWindow,
 		},
 	}
-	failed := make(chan error, 2)
+	failed := make(chan error, 1)
 	var running sync.WaitGroup
 	running.Go(func() { failed <- server.Serve(ln) })
-	running.Go(func() { failed <- s.Run(calls) })
+	running.Go(func() { _ = s.Run(calls) }) // ends with calls and for no other reason
 
 	var cause error
 	select {

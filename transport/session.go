@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"runtime"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -186,8 +185,7 @@ func (ss *session) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		// The entry that woke us usually has more for this client: let it come.
-		runtime.Gosched()
+		ss.box.gather()
 		done := ss.fill(ctx, goElsewhere)
 		if len(ss.msg.Started)+len(ss.msg.Ended) > 0 || goElsewhere {
 			if ss.conn.Send(&ss.msg) != nil {

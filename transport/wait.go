@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -171,18 +172,17 @@ func (ws *waiters) mustExist(ctx context.Context, w *waiter) error {
 	return nil
 }
 
-// run wakes waiters until ctx ends.
-func (ws *waiters) run(ctx context.Context, open func() (Events, error)) error {
+// run wakes waiters until ctx ends. A cursor that fails is replaced by one that begins
+// at the present; follow looks at what the old one missed.
+func (ws *waiters) run(ctx context.Context, open func() (Events, error), log *slog.Logger) error {
 	for {
 		err := ws.follow(ctx, open)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && !errors.Is(err, fsm.ErrLapped) {
-			return fmt.Errorf("follow applied entries: %w", err)
+		if !errors.Is(err, fsm.ErrLapped) {
+			log.Warn("following applied entries anew", "err", err)
 		}
-		// Overtaken: a new cursor begins at the present, and follow looks at what
-		// the old one missed.
 		select {
 		case <-ctx.Done():
 		case <-time.After(reopenPause):

@@ -44,6 +44,7 @@ type workStream struct {
 	// The writer's own.
 	answers  []reportAnswer
 	batch    []fsm.Leased
+	bytes    int // of the inputs in batch
 	msg      apiv1.WorkResponse
 	tasks    pool[apiv1.LeasedTask]
 	results  pool[apiv1.ReportResult]
@@ -225,14 +226,14 @@ func (ws *workStream) write(ctx context.Context) {
 	leases := ws.leases
 	for {
 		goElsewhere := false
-		ws.batch = ws.batch[:0]
+		ws.batch, ws.bytes = ws.batch[:0], 0
 		select {
 		case l, ok := <-leases:
 			if !ok {
 				leases = nil
 				continue
 			}
-			ws.batch = append(ws.batch, l)
+			ws.add(l)
 		case <-ws.box.wake:
 		case <-draining:
 			draining, goElsewhere = nil, true
@@ -240,8 +241,6 @@ func (ws *workStream) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		// The entry that woke us usually has more for this worker: let it come.
-		runtime.Gosched()
 		ws.gather(leases)
 		done := ws.fill(goElsewhere)
 		if len(ws.msg.Tasks)+len(ws.msg.Results) > 0 || goElsewhere {
@@ -256,24 +255,39 @@ func (ws *workStream) write(ctx context.Context) {
 	}
 }
 
-// gather takes the leases that wait, up to the bounds of a message.
+// gather waits for no time, but lets others run as long as that brings more: the entry
+// that woke the writer usually has many tasks and answers for one worker, and a message
+// costs far more than what is in it.
 func (ws *workStream) gather(leases <-chan fsm.Leased) {
-	size := 0
-	for i := range ws.batch {
-		size += len(ws.batch[i].Input)
+	for range batchTasks {
+		before := len(ws.batch) + ws.box.len()
+		ws.takeLeases(leases)
+		runtime.Gosched()
+		ws.takeLeases(leases)
+		if len(ws.batch)+ws.box.len() == before {
+			return
+		}
 	}
-	for len(ws.batch) < batchTasks && size < batchBytes {
+}
+
+// takeLeases takes the leases that are there, up to the bounds of a message.
+func (ws *workStream) takeLeases(leases <-chan fsm.Leased) {
+	for len(ws.batch) < batchTasks && ws.bytes < batchBytes {
 		select {
 		case l, ok := <-leases:
 			if !ok {
 				return
 			}
-			ws.batch = append(ws.batch, l)
-			size += len(l.Input)
+			ws.add(l)
 		default:
 			return
 		}
 	}
+}
+
+func (ws *workStream) add(l fsm.Leased) {
+	ws.batch = append(ws.batch, l)
+	ws.bytes += len(l.Input)
 }
 
 // fill makes the next message and reports whether it is the last.
