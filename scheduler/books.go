@@ -487,24 +487,3 @@ func (b *books) observe(index uint64, a *fsm.Applied) (leading bool, notes []not
 	b.time.observe(a.NextDue, a.DueHints, a.More)
 	return true, b.takeNotesLocked()
 }
-
-// Counts says how much a Scheduler keeps, for metrics.
-type Counts struct {
-	// Streams, Slots, Held and Returning are this node's: connections and parked
-	// polls, their ungranted slots, leases with workers, leases to be given back.
-	Streams, Slots, Held, Returning int
-	// Registered and Offered are the cluster's slots as the leader knows them; 0 on
-	// other nodes.
-	Registered, Offered int
-}
-
-func (b *books) count(c *Counts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, nb := range b.nodes {
-		for _, g := range nb.groups {
-			c.Registered += len(g.free) + g.flying
-			c.Offered += g.flying
-		}
-	}
-}

@@ -56,8 +56,8 @@ type Config struct {
 	Deliverer Deliverer
 	Registrar Registrar
 	Clock     Clock
-	// Open gives a cursor whose first entry is the one after index or an earlier one,
-	// or fsm.ErrLapped when that is gone.
+	// Open gives a cursor whose first entry is the one after index, or fsm.ErrLapped
+	// when that is gone.
 	Open func(index uint64) (Events, error)
 	// View gives the newest View that the node has, without waiting.
 	View func() fsm.View
@@ -84,9 +84,9 @@ const (
 	MaxStreamSlots = 4_096
 	// MaxSlots bounds the slots of a node, and so what the leader keeps for it.
 	MaxSlots = 65_536
-	// maxQueueRefs bounds the queue names over all streams of a node, which decide
-	// how long a full registration is.
-	maxQueueRefs = 262_144
+	// maxStreamBytes bounds what the streams of a node take in a full registration
+	// without their slots: the whole has to fit one message between nodes, 4 MiB.
+	maxStreamBytes = 2_500_000
 	// maxHeld bounds the leases that a node remembers to be with its workers. Leases
 	// beyond it work, but their extensions are not thinned.
 	maxHeld = 131_072

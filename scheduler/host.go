@@ -31,7 +31,7 @@ type host struct {
 	lastSlot   uint64
 	streams    map[fsm.StreamID]*stream
 	slots      map[uint64]*stream // ungranted
-	queueRefs  int
+	bytes      int                // of all streams
 	domains    map[fsm.Queue]*domain
 	out        outbox
 	in         inbox
@@ -45,6 +45,7 @@ type stream struct {
 	worker string
 	queues []fsm.Queue
 	once   bool
+	bytes  int // see specBytes
 
 	told    bool // the leader of this term knows it
 	unsent  []uint64
@@ -103,6 +104,15 @@ func checkSpec(sp *fsm.SlotSpec) error {
 	return nil
 }
 
+// specBytes is about what a stream takes in a registration, without its slots.
+func specBytes(sp *fsm.SlotSpec) int {
+	n := 64 + len(sp.Worker)
+	for _, q := range sp.Queues {
+		n += 8 + len(q)
+	}
+	return n
+}
+
 // park opens a stream and its first slots.
 func (h *host) park(ctx context.Context, sp fsm.SlotSpec) (*stream, error) {
 	if err := checkSpec(&sp); err != nil {
@@ -113,7 +123,7 @@ func (h *host) park(ctx context.Context, sp fsm.SlotSpec) (*stream, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.streams) >= MaxStreams || len(h.slots)+sp.Credit > MaxSlots || h.queueRefs+len(sp.Queues) > maxQueueRefs {
+	if h.closed || len(h.streams) >= MaxStreams || len(h.slots)+sp.Credit > MaxSlots || h.bytes+specBytes(&sp) > maxStreamBytes {
 		return nil, &fsm.OverloadedError{Reason: "slots", RetryAfter: 1000}
 	}
 	h.lastStream++
@@ -129,7 +139,8 @@ func (h *host) park(ctx context.Context, sp fsm.SlotSpec) (*stream, error) {
 		h.pumps.Go(func() { st.pump.run(st.sink, h.giveBack) })
 	}
 	h.streams[st.id] = st
-	h.queueRefs += len(st.queues)
+	st.bytes = specBytes(&sp)
+	h.bytes += st.bytes
 	h.joinDomainsLocked(st)
 	h.openLocked(st, sp.Credit)
 	h.queueLocked(st)
@@ -242,7 +253,7 @@ func (h *host) finishLocked(st *stream) {
 		}
 	}
 	delete(h.streams, st.id)
-	h.queueRefs -= len(st.queues)
+	h.bytes -= st.bytes
 	for _, q := range st.queues {
 		if d := h.domains[q]; d != nil {
 			d.streams--

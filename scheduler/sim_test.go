@@ -71,7 +71,6 @@ type simWorker struct {
 	leases []fsm.Leased
 	dead   bool
 	closed bool
-	first  bool
 }
 
 func (s *sim) Now() fsm.Millis { return 1 + fsm.Millis(time.Since(s.base)/time.Millisecond) }
@@ -618,8 +617,8 @@ func (s *sim) finish() {
 		if c := n.s.Counts(); c.Streams+c.Slots+c.Held+c.Returning+c.Registered+c.Offered != 0 {
 			s.t.Fatalf("node %d keeps %+v", n.at, c)
 		}
-		if h := n.s.host; len(h.in.late)+len(h.held.execs)+len(h.held.orphans)+h.queueRefs != 0 {
-			s.t.Fatalf("node %d keeps %d late, %d executions, %d orphans, %d queues", n.at, len(h.in.late), len(h.held.execs), len(h.held.orphans), h.queueRefs)
+		if h := n.s.host; len(h.in.late)+len(h.held.execs)+len(h.held.orphans)+h.bytes != 0 {
+			s.t.Fatalf("node %d keeps %d late, %d executions, %d orphans, %d bytes", n.at, len(h.in.late), len(h.held.execs), len(h.held.orphans), h.bytes)
 		}
 	}
 }
