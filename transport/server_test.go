@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -215,7 +216,7 @@ func TestReadsAtLeastAPosition(t *testing.T) {
 	}
 	// A position that is not reached is waited for, up to the deadline.
 	ahead := fsm.Position{Index: 1 << 20}.String()
-	ctx, cancel := context.WithTimeout(t.Context(), 20e6)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = c.definitions.Get(ctx, &apiv1.GetDefinitionRequest{Name: "greet", Read: &apiv1.Read{AtLeast: ahead}})
 	if got := connect.CodeOf(err); got != connect.CodeDeadlineExceeded {
