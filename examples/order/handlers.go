@@ -35,7 +35,7 @@ func (s *services) validate(ctx context.Context, t *pawl.Task[Order]) (validatio
 	if len(t.Input.Items) == 0 {
 		return v, pawl.Terminal(fmt.Errorf("order %s has no items", t.Input.ID))
 	}
-	if err := s.database(ctx, attempt(t)); err != nil {
+	if err := s.database(ctx, attempt(s, t)); err != nil {
 		return v, err // tried again, as the task type says
 	}
 	for i, item := range t.Input.Items {
@@ -61,7 +61,7 @@ type taxed struct {
 var ratePercent = map[string]int{"DE": 19, "LU": 17, "CH": 8, "US": 0}
 
 func (s *services) tax(ctx context.Context, t *pawl.Task[taxable]) (taxed, error) {
-	if err := s.work(ctx, attempt(t)); err != nil {
+	if err := s.work(ctx, attempt(s, t)); err != nil {
 		return taxed{}, err
 	}
 	rate, known := ratePercent[t.Input.Country]
@@ -85,7 +85,7 @@ type invoice struct {
 // invoice writes the invoice. Its number comes from the order, not from a counter, so
 // that a second attempt after a lost answer writes the same invoice again.
 func (s *services) invoice(ctx context.Context, t *pawl.Task[billable]) (invoice, error) {
-	if err := s.database(ctx, attempt(t)); err != nil {
+	if err := s.database(ctx, attempt(s, t)); err != nil {
 		return invoice{}, err
 	}
 	return invoice{
@@ -108,14 +108,14 @@ type sent struct {
 // sms sends a text message. The gateway takes an idempotency key: the execution's id
 // keeps a repeated attempt from sending a second message.
 func (s *services) sms(ctx context.Context, t *pawl.Task[message]) (sent, error) {
-	if err := s.gateway(ctx, attempt(t)); err != nil {
+	if err := s.gateway(ctx, attempt(s, t)); err != nil {
 		return sent{}, err
 	}
 	return sent{Message: t.Input.Text}, nil
 }
 
 func (s *services) notify(ctx context.Context, t *pawl.Task[message]) (sent, error) {
-	if err := s.work(ctx, attempt(t)); err != nil {
+	if err := s.work(ctx, attempt(s, t)); err != nil {
 		return sent{}, err
 	}
 	if t.Input.Parcel == "" {
@@ -131,7 +131,7 @@ type complaint struct {
 }
 
 func (s *services) apologise(ctx context.Context, t *pawl.Task[complaint]) (sent, error) {
-	if err := s.work(ctx, attempt(t)); err != nil {
+	if err := s.work(ctx, attempt(s, t)); err != nil {
 		return sent{}, err
 	}
 	return sent{Message: fmt.Sprintf("order %s: %s: %s", t.Input.ID, t.Input.Errors, strings.Join(t.Input.Missing, ", "))}, nil

@@ -28,6 +28,9 @@ type Options struct {
 	Abandoned       float64
 	// SlowQuery is how long the database takes before it times out.
 	SlowQuery time.Duration
+	// Began, when it is set, is told of every attempt that begins. Many goroutines may
+	// call it at once.
+	Began func(execution, task string, lease uint64)
 	// SMSConcurrency bounds the calls to the gateway at once; at least 1.
 	SMSConcurrency int
 }
@@ -49,16 +52,19 @@ var (
 // services are the fakes behind the handlers.
 type services struct{ o Options }
 
-// attempt names an attempt at a task.
-func attempt[In any](t *pawl.Task[In]) string {
+// attempt tells that an attempt at a task begins, and names it.
+func attempt[In any](s *services, t *pawl.Task[In]) string {
+	if s.o.Began != nil {
+		s.o.Began(t.Execution, t.ID, t.Lease)
+	}
 	return fmt.Sprintf("%s/%s/%d", t.Execution, t.Ref, t.Attempt)
 }
 
 // dice gives the random numbers of one event.
 func (s *services) dice(event string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(event))                     // never fails
-	return rand.New(rand.NewPCG(s.o.Seed, h.Sum64())) //nolint:gosec // no secret
+	_, _ = h.Write([]byte(event)) // never fails
+	return rand.New(rand.NewPCG(s.o.Seed, h.Sum64()))
 }
 
 func (s *services) outOfStock(id string) bool {
