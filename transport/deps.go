@@ -41,8 +41,8 @@ type Parking interface {
 	Park(ctx context.Context, s fsm.SlotSpec) (fsm.StreamID, <-chan fsm.Leased, error)
 	// Credit opens n more slots of a stream. A stream that is gone is ignored.
 	Credit(stream fsm.StreamID, n int)
-	// Held tells, when a stream begins, which leases its worker still has. Others that
-	// earlier streams of the worker's name had are given back.
+	// Held tells, when the stream of a worker begins that started anew, which leases it
+	// has. Others that earlier streams of its name had are given back.
 	Held(stream fsm.StreamID, leases []fsm.Lease)
 }
 

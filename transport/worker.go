@@ -132,7 +132,9 @@ func (ws *workStream) read(ctx context.Context, first *apiv1.WorkRequest) error 
 		leases[i] = fsm.Lease(h.Lease)
 		held[i] = &apiv1.Report{Call: h.Call, TaskId: h.TaskId, Lease: h.Lease, What: &apiv1.Report_Extend{}}
 	}
-	ws.s.deps.Parking.Held(ws.id, leases)
+	if first.Hello.ReturnOthers {
+		ws.s.deps.Parking.Held(ws.id, leases)
+	}
 	if err := ws.report(ctx, held); err != nil {
 		return err
 	}

@@ -229,7 +229,10 @@ func TestWorkerStreamBeginsWithHeldLeases(t *testing.T) {
 	d.receive(func() bool { return len(d.tasks) == 1 })
 	task := d.tasks[0]
 	d.finish()
-	d = openDesk(t, c, &apiv1.WorkRequest{Hello: &apiv1.Hello{Worker: "w", Queues: []string{"mail"}, Held: []*apiv1.HeldLease{
+	if len(s.held) != 0 {
+		t.Error("parking was told what is held without being asked to return the rest")
+	}
+	d = openDesk(t, c, &apiv1.WorkRequest{Hello: &apiv1.Hello{Worker: "w", Queues: []string{"mail"}, ReturnOthers: true, Held: []*apiv1.HeldLease{
 		{Call: 1, TaskId: task.TaskId, Lease: task.Lease}, {Call: 2, TaskId: task.TaskId, Lease: 3},
 	}}})
 	d.receive(func() bool { return len(d.result) == 2 })

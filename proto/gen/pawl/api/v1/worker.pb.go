@@ -88,14 +88,18 @@ func (x *WorkRequest) GetReports() []*Report {
 // Hello introduces a worker.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the worker. Processes that run at the same time should not share one: what
-	// an earlier stream of the name had leased and is not held any more is given back.
+	// Name of the worker, for people; it need not be unique.
 	Worker string `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	// Queues to serve, at least 1, at most 256.
 	Queues []string `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
 	// Leases that the worker still works on. Their response clocks start anew, and each
 	// is answered with a result.
-	Held          []*HeldLease `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
+	Held []*HeldLease `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
+	// Give back at once what earlier streams of this name, at this node, had leased and
+	// held does not list, rather than wait for response times to pass. For a process that
+	// starts anew under a name that no other process has; with reports unanswered or
+	// other streams of the name, it would take away leases that are still worked on.
+	ReturnOthers  bool `protobuf:"varint,4,opt,name=return_others,json=returnOthers,proto3" json:"return_others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +153,13 @@ func (x *Hello) GetHeld() []*HeldLease {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *Hello) GetReturnOthers() bool {
+	if x != nil {
+		return x.ReturnOthers
+	}
+	return false
 }
 
 type HeldLease struct {
@@ -734,11 +745,12 @@ const file_pawl_api_v1_worker_proto_rawDesc = "" +
 	"\vWorkRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.pawl.api.v1.HelloR\x05hello\x12\x16\n" +
 	"\x06credit\x18\x02 \x01(\x05R\x06credit\x12-\n" +
-	"\areports\x18\x03 \x03(\v2\x13.pawl.api.v1.ReportR\areports\"c\n" +
+	"\areports\x18\x03 \x03(\v2\x13.pawl.api.v1.ReportR\areports\"\x88\x01\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x16\n" +
 	"\x06queues\x18\x02 \x03(\tR\x06queues\x12*\n" +
-	"\x04held\x18\x03 \x03(\v2\x16.pawl.api.v1.HeldLeaseR\x04held\"N\n" +
+	"\x04held\x18\x03 \x03(\v2\x16.pawl.api.v1.HeldLeaseR\x04held\x12#\n" +
+	"\rreturn_others\x18\x04 \x01(\bR\freturnOthers\"N\n" +
 	"\tHeldLease\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x14\n" +
