@@ -55,7 +55,7 @@ func (s *State) childArgs(r *run, t *task, n *def.Node) (*plan, childArgs, strin
 	}
 	d, ok := s.lookup(text, int32(max(0, min(version, 1<<31-1))))
 	if !ok {
-		return nil, a, join("No such workflow defined. name=", text, ", version=", itoa(version))
+		return nil, a, noDefinition(text, int32(max(0, min(version, 1<<31-1))))
 	}
 	p, _ := s.plans.get(d.plan)
 	a.priority = int32(max(0, min(priority, MaxPriority)))

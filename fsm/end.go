@@ -19,12 +19,6 @@ func (s *State) fail(r *run, t *task) {
 		ending{output: &t.output})
 }
 
-// failRun ends the execution for a fault in its structure.
-func (s *State) failRun(r *run, t *task, reason string) {
-	r.e.failedTask = t.id.Serial
-	s.end(r, Failed, reason, ending{output: &t.output})
-}
-
 func (s *State) totalUsedUp(t *task, tt *def.TaskType) bool {
 	return tt.TotalTimeout > 0 && s.now >= addSeconds(t.firstScheduled, tt.TotalTimeout)
 }

@@ -29,6 +29,10 @@ func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
 		}
 		return
 	}
+	if n.Kind == def.Worker && s.unregistered(n) {
+		s.end(r, Failed, join("Invalid task specified. Cannot find task by name ", n.Name, " in the task definitions"), ending{})
+		return
+	}
 	t := s.newTask(r, ref, n, loop, iteration)
 	switch n.Kind {
 	case def.Fork:
@@ -89,10 +93,6 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 		return
 	}
 	s.enterPlace(t)
-	if n.Kind == def.Worker && s.unregistered(n) {
-		s.failRun(r, t, join("Invalid task specified. Cannot find task by name ", n.Name, " in the task definitions"))
-		return
-	}
 	r.batch = addSorted(r.batch, t.id.Serial)
 }
 

@@ -25,7 +25,9 @@ func (s *State) fenced(id TaskID, lease Lease) (t *task, done bool, rej *Rejecti
 func stale(e *execution, t *task, lease Lease) *Rejection {
 	var why string
 	switch {
-	case t.last != lease && t.open():
+	case lease > t.last:
+		why = "was never given"
+	case lease != t.last && t.open():
 		why = join("superseded by ", t.last.String())
 	case !t.open() || e.status.Terminal():
 		why = join("is over: the task is ", effective(e, t).String())

@@ -65,14 +65,18 @@ func (s *State) planToStart(c *StartExecution) (*def.Plan, *Rejection) {
 	}
 	d, ok := s.lookup(c.Name, c.Version)
 	if !ok {
-		version := itoa(int64(c.Version))
-		if c.Version == 0 {
-			version = "latest"
-		}
-		return nil, reject(NoDefinition, "No such workflow defined. name=", c.Name, ", version=", version)
+		return nil, reject(NoDefinition, noDefinition(c.Name, c.Version))
 	}
 	p, _ := s.plans.get(d.plan)
 	return p.compiled, nil
+}
+
+func noDefinition(name string, version int32) string {
+	text := "latest"
+	if version != 0 {
+		text = itoa(int64(version))
+	}
+	return join("No such workflow defined. name=", name, ", version=", text)
 }
 
 // withInputTemplate adds the definition's defaults to an input that is not empty.
