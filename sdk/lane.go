@@ -3,9 +3,11 @@ package pawl
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -16,32 +18,37 @@ import (
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
 )
 
-// maxUnanswered is where a lane asks for no more tasks until reports are answered.
-// A node reads no further at 10,000.
-const maxUnanswered = 8000
+// maxLeases bounds the leases of a lane: of tasks that run, that are done but not
+// answered, and that may still come. All have to fit into a hello, since a node gives
+// back what is missing there.
+const maxLeases = maxBatch
 
 // lane is a part of a worker with room of its own: one stream at a time, the tasks
 // that came by it, and the reports that are to be answered. Tasks and reports outlive
 // the stream.
 type lane struct {
 	worker      *Worker
+	name        string
 	concurrency int
 	queues      []string
 	handlers    map[string]*handler
 
 	wake chan struct{} // there is something to send, or nothing is left to do
 
-	mu      sync.Mutex
-	jobs    map[*job]struct{}  // handlers that run
-	reports map[uint64]*report // unanswered
-	queue   []*report          // to send on this stream
-	last    uint64             // call number
-	open    int                // room that the node may still use on this stream
-	leaving bool               // takes nothing new
+	mu       sync.Mutex
+	jobs     map[*job]struct{}  // handlers that run
+	reports  map[uint64]*report // unanswered
+	verdicts int                // those of them that end a lease
+	queue    []*report          // to send on this stream
+	last     uint64             // call number
+	open     int                // room that the node may still use on this stream
+	leaving  bool               // takes nothing new
 }
 
 func newLane(w *Worker, concurrency int) *lane {
 	return &lane{
+		// Nodes tell by the name which leases are whose, so no two streams share one.
+		name:   w.options.name + "/" + rand.Text()[:8],
 		worker: w, concurrency: concurrency, handlers: make(map[string]*handler),
 		wake: make(chan struct{}, 1), jobs: make(map[*job]struct{}), reports: make(map[uint64]*report),
 	}
@@ -167,29 +174,28 @@ func (l *lane) serve(ctx context.Context) error {
 	return err
 }
 
-// hello is the first message of a stream: it names the leases that are still held.
-// Everything unanswered is queued, as the node knows nothing of earlier streams.
+// hello is the first message of a stream: it names the leases that are still held, also
+// those whose verdict has no answer. Everything unanswered is queued, as the node knows nothing of earlier streams.
 func (l *lane) hello() *apiv1.WorkRequest {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := &apiv1.Hello{Worker: l.worker.options.name, Queues: l.queues}
+	h := &apiv1.Hello{Worker: l.name, Queues: l.queues}
 	l.queue = l.queue[:0]
+	holders := make([]*job, 0, len(l.jobs)+l.verdicts)
 	for _, r := range l.reports {
 		r.sent, r.queued = false, false
 		if r.extends() { // to be named as held
-			delete(l.reports, r.call)
+			l.dropLocked(r)
 			continue
 		}
 		r.queued = true
 		l.queue = append(l.queue, r)
+		holders = append(holders, r.job)
 	}
 	slices.SortFunc(l.queue, func(a, b *report) int { return cmp.Compare(a.call, b.call) })
-	for j := range l.jobs {
+	holders = slices.AppendSeq(holders, maps.Keys(l.jobs))
+	for _, j := range holders {
 		r := l.renewLocked(j)
-		if len(h.Held) == maxBatch {
-			l.queueLocked(r)
-			continue
-		}
 		r.sent = true
 		h.Held = append(h.Held, &apiv1.HeldLease{Call: r.call, TaskId: j.task.TaskId, Lease: j.task.Lease})
 	}
@@ -201,10 +207,10 @@ func (l *lane) hello() *apiv1.WorkRequest {
 
 // creditLocked gives the room that can be announced now.
 func (l *lane) creditLocked() int32 {
-	if l.leaving || len(l.reports) >= maxUnanswered {
+	if l.leaving {
 		return 0
 	}
-	n := max(l.concurrency-len(l.jobs)-l.open, 0)
+	n := max(min(l.concurrency, maxLeases-l.verdicts)-len(l.jobs)-l.open, 0)
 	l.open += n
 	return int32(n) //nolint:gosec // at most maxConcurrency
 }
@@ -223,7 +229,17 @@ func (l *lane) reportLocked(j *job, body *apiv1.Report) *report {
 	body.Call = l.last
 	r := &report{call: l.last, job: j, body: body, pause: backoff{first: reconnectFirst, most: pauseMost}}
 	l.reports[r.call] = r
+	if !r.extends() {
+		l.verdicts++
+	}
 	return r
+}
+
+func (l *lane) dropLocked(r *report) {
+	delete(l.reports, r.call)
+	if !r.extends() {
+		l.verdicts--
+	}
 }
 
 func (l *lane) queueLocked(r *report) {
@@ -331,7 +347,7 @@ func (l *lane) answered(res *apiv1.ReportResult) (c Completion, tell bool) {
 			outcome = Refused
 		}
 	}
-	delete(l.reports, r.call)
+	l.dropLocked(r)
 	if r.extends() {
 		r.job.extending = false
 		if outcome == Stale {

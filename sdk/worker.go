@@ -16,8 +16,10 @@ const (
 	// defaultConcurrency is how many tasks a worker runs at once: handlers mostly wait
 	// for others.
 	defaultConcurrency = 64
-	// maxConcurrency is the most room that a node takes from one stream.
-	maxConcurrency = 4096
+	// maxConcurrency is the most that one stream carries.
+	maxConcurrency = maxLeases
+	// maxWorkerName leaves room for what makes the name unique: nodes take 255 bytes.
+	maxWorkerName = 200
 	// defaultDrainTime is less than what orchestrators wait before they kill.
 	defaultDrainTime = 10 * time.Second
 	// lastWords is how long a worker that stops waits for the answers to its last
@@ -72,14 +74,17 @@ type Concurrency int
 func (n Concurrency) applyWorker(o *workerOptions) { o.concurrency = int(n) }
 func (n Concurrency) applyTask(h *handler)         { h.concurrency = int(n) }
 
-// WithConcurrency bounds the tasks that run at once, from 1 to 4,096. Given to
+// WithConcurrency bounds the tasks that run at once, from 1 to 1,000. Given to
 // NewWorker it holds for all task types together; without it that is 64. Given to
 // Handle it holds for that type alone, which then does not share the worker's.
 func WithConcurrency(n int) Concurrency { return Concurrency(min(max(n, 1), maxConcurrency)) }
 
-// WithName sets the name that people see; without it, host and process id.
+// WithName sets the name that people see, which is completed so that no two workers
+// share one; without it, host and process id. It is cut after 200 bytes.
 func WithName(name string) WorkerOption {
-	return workerOption(func(o *workerOptions) { o.name = validText(name) })
+	name = validText(name)
+	name = validText(name[:min(len(name), maxWorkerName)]) // the cut may split a character
+	return workerOption(func(o *workerOptions) { o.name = name })
 }
 
 // WithDomain takes only tasks that were sent to a domain.
