@@ -47,11 +47,11 @@ func TestStories(t *testing.T) {
 
 type story struct {
 	*twin
-	execs    map[ExecID]string
-	byName   map[string]ExecID
-	leases   []Lease
-	leaseOf  map[TaskID]Lease
-	out      strings.Builder
+	execs   map[ExecID]string
+	byName  map[string]ExecID
+	leases  []Lease
+	leaseOf map[TaskID]Lease
+	out     strings.Builder
 }
 
 func newStory(t testing.TB) *story {
