@@ -3,12 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"time"
 
 	"github.com/pawlhq/pawl/cluster/disk"
+	"github.com/pawlhq/pawl/cluster/peer"
 	"github.com/pawlhq/pawl/fsm"
 )
 
@@ -89,8 +91,13 @@ type Deps struct {
 	// Listen and Dial connect peers; TCP if nil.
 	Listen func(addr string) (net.Listener, error)
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
+	// Connected is told of the network once it is up, before anybody is looked for;
+	// may be nil.
+	Connected func(n *peer.Net, self peer.Identity)
 	// Suggest gives peer addresses that gossip has heard of; may be nil.
 	Suggest func() []string
+	// Stderr gets one line before the process ends; os.Stderr if nil.
+	Stderr io.Writer
 	// Version is that of the program, shown to people.
 	Version string
 }

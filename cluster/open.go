@@ -83,7 +83,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (_ *Parts, err error) {
 		return nil, err
 	}
 	p.Node, p.Boot = ids.id.Node, ids.id.Boot
-	p.Guard = guard.New(guard.Options{Exit: deps.Exit, Kill: deps.Kill, Now: deps.Now, Log: deps.Log})
+	p.Guard = guard.New(guard.Options{Exit: deps.Exit, Kill: deps.Kill, Now: deps.Now, Log: deps.Log, Stderr: deps.Stderr})
 	if err = p.connect(ids); err != nil {
 		return nil, err
 	}
@@ -119,6 +119,9 @@ func (p *Parts) connect(ids *identities) error {
 	})
 	if err != nil {
 		return err
+	}
+	if p.deps.Connected != nil {
+		p.deps.Connected(p.Net, pid)
 	}
 	self := func() Member {
 		m := Member{ID: id.Node, Key: peer.FingerprintOf(p.Net.PublicKey()), PeerAddr: p.peerAddr()}
