@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,6 @@ type wires struct {
 	mu     sync.Mutex
 	places map[string]*place
 	cut    map[[2]string]bool
-	conns  map[*wire]bool
 	delay  func(from, to string) time.Duration
 }
 
@@ -56,32 +54,8 @@ func (p *place) Accept() (net.Conn, error) {
 	}
 }
 
-// wire is one end of a connection.
-type wire struct {
-	net.Conn
-	net      *wires
-	from, to string
-}
-
-func (w *wire) RemoteAddr() net.Addr { return addr(w.to) }
-func (w *wire) Write(b []byte) (int, error) {
-	if w.net.isCut(w.from, w.to) {
-		return len(b), nil
-	}
-	if d := w.net.lag(w.from, w.to); d > 0 {
-		time.Sleep(d)
-	}
-	return w.Conn.Write(b)
-}
-func (w *wire) Close() error {
-	w.net.mu.Lock()
-	delete(w.net.conns, w)
-	w.net.mu.Unlock()
-	return w.Conn.Close()
-}
-
 func newWires() *wires {
-	return &wires{places: map[string]*place{}, cut: map[[2]string]bool{}, conns: map[*wire]bool{}}
+	return &wires{places: map[string]*place{}, cut: map[[2]string]bool{}}
 }
 
 func (n *wires) isCut(from, to string) bool {
@@ -133,13 +107,10 @@ func (n *wires) dialer(from string) func(context.Context, string) (net.Conn, err
 		if p == nil {
 			return nil, refused
 		}
-		x, y := net.Pipe()
-		a, b := &wire{x, n, from, to}, &wire{y, n, to, from}
+		x, y := newFlow(), newFlow()
+		a, b := &wire{n, from, to, x, y}, &wire{n, to, from, y, x}
 		select {
 		case p.in <- b:
-			n.mu.Lock()
-			n.conns[a], n.conns[b] = true, true
-			n.mu.Unlock()
 			return a, nil
 		case <-p.done:
 			return nil, refused
@@ -224,6 +195,14 @@ type node struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	dead   atomic.Bool
+	mu     sync.Mutex // held while p changes
+}
+
+// parts is p, for goroutines that run while the node restarts.
+func (n *node) parts() *Parts {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.p
 }
 
 // testCluster is some nodes in one bubble.
@@ -298,13 +277,15 @@ func (n *node) start() {
 	}
 	p, err := Open(ctx, n.cfg, Deps{
 		Log: n.c.log.With("node", n.name), Now: n.now, Exit: exit, Kill: func() { exit(72, "killed") },
-		Listen: n.c.net.listen, Dial: n.c.net.dialer(n.name), Version: "test",
+		Listen: n.c.net.listen, Dial: n.c.net.dialer(n.name), Version: "test", Stderr: io.Discard,
 	})
 	if err != nil {
 		n.c.t.Errorf("open %s: %v", n.name, err)
 		return
 	}
+	n.mu.Lock()
 	n.p, n.host = p, &host{leads: map[uint64]uint64{}}
+	n.mu.Unlock()
 	n.done = make(chan struct{})
 	n.dead.Store(false)
 	run, stop := context.WithCancel(context.Background())
@@ -511,8 +492,3 @@ func seed(t *testing.T) uint64 {
 	t.Logf("PAWL_SEED=%d", s)
 	return s
 }
-
-var (
-	_ = io.EOF
-	_ = slices.Contains[[]int]
-)

@@ -269,7 +269,7 @@ func (p *Parts) start(id Identity, members []Member) error {
 			return err
 		}
 	}
-	made, err := raft.NewRaft(cfg, p.Replica, logs, p.stores.stable, p.stores.snaps, p.trans)
+	made, err := raft.NewRaft(cfg, p.Replica, logs, p.stores.stable, p.stores.snaps, transport{p.trans})
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
