@@ -25,6 +25,11 @@ func (s *State) Apply(index uint64, e *Entry) *Applied {
 		panic("fsm: entry applied twice")
 	}
 	s.begin(index, e)
+	s.work(e)
+	return s.finish()
+}
+
+func (s *State) work(e *Entry) {
 	s.fireDue()
 	for _, c := range e.Commands {
 		budget := min(MaxSteps, s.scratch.left)
@@ -35,7 +40,6 @@ func (s *State) Apply(index uint64, e *Entry) *Applied {
 	}
 	s.runAgenda()
 	s.dispatch(e.Offers)
-	return s.finish()
 }
 
 func (s *State) begin(index uint64, e *Entry) {
