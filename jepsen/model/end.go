@@ -87,8 +87,12 @@ func (e *Exec) startChild(t *Task) {
 	p := t.step.Child
 	source := w.Definition(p.Name, p.Version)
 	if source == nil {
+		version := fmt.Sprint(p.Version)
+		if p.Version == 0 {
+			version = "latest"
+		}
 		t.Status = "FAILED"
-		t.Reason = fmt.Sprintf("No such workflow defined. name=%s, version=%d", p.Name, p.Version)
+		t.Reason = fmt.Sprintf("No such workflow defined. name=%s, version=%s", p.Name, version)
 		return
 	}
 	d, err := decodeDefinition(source)

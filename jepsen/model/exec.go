@@ -14,9 +14,10 @@ type World struct {
 	Script     func(script string, scope map[string]any) (any, error) // value of a script over $
 
 	Now int64 // milliseconds
-	// Tied says that two things were due at the same millisecond. The language does
-	// not say which comes first, so what followed is only one of the possibilities.
-	Tied bool
+	// Fired counts the times and limits that have passed. The language does not say
+	// which is felt first of several that pass together: what follows then is only
+	// one of the possibilities.
+	Fired int
 
 	root    *Exec
 	made    int      // records and executions made so far
@@ -34,6 +35,7 @@ type Exec struct {
 	parent    *Task
 	input     map[string]any
 	tasks     []*Task
+	made      int // records, also those deleted
 	created   int64
 	retried   int64 // when it was last resumed or retried
 	order     int

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -118,8 +119,9 @@ func (e *Exec) make(s *step, loop *Task) {
 func (e *Exec) record(s *step, loop *Task, iteration, retry int) *Task {
 	w := e.world
 	w.made++
+	e.made++
 	t := &Task{
-		exec: e, step: s, loop: loop, Iteration: iteration, Retry: retry, Seq: len(e.tasks) + 1, order: w.made,
+		exec: e, step: s, loop: loop, Iteration: iteration, Retry: retry, Seq: e.made, order: w.made,
 		Status: "IN_PROGRESS", Type: s.Type, own: map[string]any{},
 		scheduled: w.Now, first: w.Now, ready: w.Now,
 	}
@@ -341,6 +343,7 @@ func (e *Exec) turnLoops() bool {
 
 func (e *Exec) turn(t *Task) {
 	t.Input = e.inputOf(t.step)
+	e.forget(t)
 	more := !t.listed || t.round < len(t.items)
 	if more && strings.TrimSpace(t.step.LoopCondition) != "" {
 		scope := copyOf(t.Input).(map[string]any)
@@ -366,6 +369,22 @@ func (e *Exec) turn(t *Task) {
 	}
 	t.round++
 	e.make(t.step.Body[0], t)
+}
+
+// forget deletes the records of rounds that the loop does not keep.
+func (e *Exec) forget(t *Task) {
+	keep, err := strconv.Atoi(text(t.Input["keepLastN"]))
+	if err != nil || keep < 1 {
+		return
+	}
+	e.tasks = slices.DeleteFunc(e.tasks, func(x *Task) bool {
+		for ; x.loop != nil; x = x.loop {
+			if x.loop == t && x.Iteration <= t.round-keep {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // truth is what counts as true for a loop.

@@ -105,6 +105,34 @@ func (w *World) Progress(key string, output []byte, callbackSeconds int64) error
 	return nil
 }
 
+// held finds a record that a worker has.
+func (w *World) held(key string) (*Task, error) {
+	t, err := w.open(key)
+	if err == nil && (t.step.Type != "SIMPLE" || t.Status != "IN_PROGRESS") {
+		err = fmt.Errorf("record %s is with no worker: %w", key, ErrRefused)
+	}
+	return t, err
+}
+
+// Extend says that the worker of a record is alive.
+func (w *World) Extend(key string) error {
+	t, err := w.held(key)
+	if err == nil {
+		t.updated = w.Now
+	}
+	return err
+}
+
+// Return gives back a record that never reached its worker.
+func (w *World) Return(key string) error {
+	t, err := w.held(key)
+	if err == nil {
+		t.Status, t.updated = "SCHEDULED", w.Now
+		w.settle()
+	}
+	return err
+}
+
 // Pause pauses a running execution.
 func (w *World) Pause(e *Exec) error {
 	if e.Ended() {

@@ -15,6 +15,7 @@ type Options struct {
 	Children []string // names that SUB_WORKFLOW may start; some are asked for that are not registered
 	Timing   bool     // delays, time limits, retries that wait
 	Scripts  bool     // conditions of SWITCH as scripts; otherwise by value only
+	Ends     bool     // TERMINATE steps
 }
 
 // Random writes a definition with unique reference names. Its workers are
@@ -107,7 +108,7 @@ func (g *generator) step(depth int, s scope) []any {
 		return []any{g.wait(s)}
 	case x < 57:
 		return []any{g.variable(s)}
-	case x < 59:
+	case x < 59 && g.o.Ends:
 		return []any{g.end(s)}
 	case x < 66:
 		return []any{g.plain("NOOP", "noop", s)}
@@ -189,7 +190,7 @@ func (g *generator) soften(t map[string]any) {
 func (g *generator) settings(name string) map[string]any {
 	d := map[string]any{"name": name, "retryCount": g.r.IntN(3), "retryDelaySeconds": 0}
 	if g.one(4) {
-		d["inputTemplate"] = map[string]any{"p0": g.pick("${workflow.workflowType}", "fixed"), "extra": 7}
+		d["inputTemplate"] = map[string]any{"p0": g.pick("${workflow.input.none}", "fixed"), "extra": 7}
 	}
 	if !g.o.Timing {
 		return d
@@ -265,6 +266,9 @@ func (g *generator) loop(depth int, s scope) map[string]any {
 	in["n"] = g.pick("${workflow.input.n}", "${workflow.variables.v}", "2")
 	if in["n"] == "2" {
 		in["n"] = 2
+	}
+	if g.one(4) {
+		in["keepLastN"] = 1 + g.r.IntN(2)
 	}
 	inner := s
 	inner.loop = ref

@@ -23,7 +23,7 @@ func seeded(t *testing.T) *rand.Rand {
 }
 
 func TestRandomDependsOnSourceOnly(t *testing.T) {
-	o := Options{Name: "r", Depth: 3, Width: 4, Steps: 40, Children: []string{"c"}, Timing: true, Scripts: true}
+	o := Options{Name: "r", Depth: 3, Width: 4, Steps: 40, Children: []string{"c"}, Timing: true, Scripts: true, Ends: true}
 	a := Random(rand.New(rand.NewPCG(1, 2)), o)
 	b := Random(rand.New(rand.NewPCG(1, 2)), o)
 	if !bytes.Equal(a, b) {
@@ -38,9 +38,9 @@ func TestRandomDefinitionsRun(t *testing.T) {
 	ends := map[string]int{}
 	kinds := map[string]int{}
 	for range 1500 {
-		o := Options{Name: "root", Depth: 3, Width: 3, Steps: 25, Children: []string{"c"}, Timing: true, Scripts: true}
+		o := Options{Name: "root", Depth: 3, Width: 3, Steps: 25, Children: []string{"c"}, Timing: true, Scripts: true, Ends: true}
 		root := Random(r, o)
-		o = Options{Name: "c", Depth: 1, Width: 3, Steps: 6, Timing: true, Scripts: true}
+		o = Options{Name: "c", Depth: 1, Width: 3, Steps: 6, Timing: true, Scripts: true, Ends: true}
 		below := Random(r, o)
 		w := &World{Script: Script, Now: 1000, Definition: func(name string, _ int) []byte {
 			if name == "c" {
@@ -112,7 +112,8 @@ func doSomething(r *rand.Rand, w *World, e *Exec) error {
 // sound checks a finished execution.
 func sound(e *Exec) error {
 	seen := map[string]bool{}
-	for i, t := range e.tasks {
+	last := 0
+	for _, t := range e.tasks {
 		id := fmt.Sprintf("%s/%d", t.Name(), t.Retry)
 		switch {
 		case !e.Ended():
@@ -121,12 +122,32 @@ func sound(e *Exec) error {
 			return fmt.Errorf("record %s is open in an ended execution", t.Key())
 		case seen[id]:
 			return fmt.Errorf("two records %s", id)
-		case t.Seq != i+1:
-			return fmt.Errorf("record %d has seq %d", i+1, t.Seq)
+		case t.Seq <= last:
+			return fmt.Errorf("record %d follows %d", t.Seq, last)
 		case e.Status == "COMPLETED" && e.Reason == "" && t.Status == "CANCELED":
 			return fmt.Errorf("record %s was canceled without a reason", t.Key())
 		}
-		seen[id] = true
+		seen[id], last = true, t.Seq
 	}
 	return nil
+}
+
+func TestSmallerTakesSomethingOut(t *testing.T) {
+	r := seeded(t)
+	for range 30 {
+		o := Options{Name: "r", Depth: 3, Width: 4, Steps: 30, Children: []string{"c"}, Timing: true, Scripts: true, Ends: true}
+		source := Random(r, o)
+		for n := 0; ; n++ {
+			less, ok := Smaller(source, n)
+			if !ok {
+				break
+			}
+			if len(less) >= len(source) {
+				t.Fatalf("change %d left %d bytes of %d:\n%s", n, len(less), len(source), source)
+			}
+			if _, err := decodeDefinition(less); err != nil {
+				t.Fatalf("change %d: %v\n%s", n, err, less)
+			}
+		}
+	}
 }

@@ -261,6 +261,17 @@ func TestLoopOverItems(t *testing.T) {
 	s.expect("COMPLETED: l COMPLETED, a__1 COMPLETED")
 }
 
+func TestLoopKeepsLastRounds(t *testing.T) {
+	l := times("l", 4, simple("a", nil))
+	l["inputParameters"].(m)["keepLastN"] = 2
+	s := tell(t, flow(l, simple("b", nil)), "")
+	s.complete("a", "a", "a")
+	s.expect("RUNNING: l IN_PROGRESS, a__2 COMPLETED, a__3 COMPLETED, a__4 SCHEDULED")
+	s.complete(`a={"x":1}`)
+	s.expect("RUNNING: l COMPLETED, a__3 COMPLETED, a__4 COMPLETED, b SCHEDULED")
+	s.same("output", s.record("l").Output, `{"3":{"a":{}},"4":{"a":{"x":1}},"iteration":4}`)
+}
+
 func TestRoundWaitsForCase(t *testing.T) {
 	s := tell(t, flow(times("l", 2, byValue("d", "x", m{"x": list(task("NOOP", "nop", nil), simple("a", nil))}, nil))), "")
 	s.expect("RUNNING: l IN_PROGRESS, d__1 COMPLETED, nop__1 COMPLETED, a__1 SCHEDULED")

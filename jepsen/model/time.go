@@ -11,7 +11,7 @@ import (
 // NextDue returns when something happens by itself next, and whether anything
 // will.
 func (w *World) NextDue() (int64, bool) {
-	at, _, _ := w.next()
+	at, _ := w.next()
 	return at, at != never
 }
 
@@ -19,21 +19,20 @@ const never = int64(1) << 62
 
 // fire does the earliest thing that is due and says whether there was one.
 func (w *World) fire() bool {
-	at, do, tied := w.next()
+	at, do := w.next()
 	if at > w.Now {
 		return false
 	}
-	w.Tied = w.Tied || tied
+	w.Fired++
 	do()
 	return true
 }
 
 // next finds the earliest thing that happens by itself; of several at the same
-// time, for which tied stands, the one whose record or execution was made first.
-func (w *World) next() (at int64, do func(), tied bool) {
+// time the one whose record or execution was made first.
+func (w *World) next() (at int64, do func()) {
 	at, order := never, 0
 	consider := func(when int64, made int, what func()) {
-		tied = when == at && made != order || when > at && tied
 		if when < at || when == at && when != never && made < order {
 			at, order, do = when, made, what
 		}
@@ -60,7 +59,7 @@ func (w *World) next() (at int64, do func(), tied bool) {
 			}
 		}
 	}
-	return at, do, tied
+	return at, do
 }
 
 func (e *Exec) deadline() int64 {
