@@ -23,7 +23,7 @@ import (
 // times on the machine and on a naive model that looks at everything again after
 // every step, and compares all records after each.
 func TestFlowAgreesWithModel(t *testing.T) {
-	seed, runs := rand.Uint64(), 120
+	seed, runs := rand.Uint64(), 100
 	if s := os.Getenv("PAWL_SEED"); s != "" {
 		runs = 1
 		n, err := strconv.ParseUint(s, 10, 64)
