@@ -107,7 +107,7 @@ var kinds = map[string]error{
 func (e *Error) passes() bool {
 	switch e.Code {
 	case "no_leader", "not_leader", "overloaded", "busy", "draining", "unavailable", codeUnreachable,
-		"unknown_outcome", "deadline", "canceled":
+		"unknown_outcome", "deadline", "canceled", "deadline_exceeded":
 		return true
 	}
 	return false

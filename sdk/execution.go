@@ -199,7 +199,8 @@ func (e *Execution[Out]) Signal(ctx context.Context, ref string, payload any) er
 	return nil
 }
 
-// Terminate ends the execution and its children. One that has ended is ErrConflict.
+// Terminate ends the execution and its children. One that has completed is
+// ErrConflict; doing it again is a success.
 func (e *Execution[Out]) Terminate(ctx context.Context, reason string) error {
 	_, err := e.client.executions.Terminate(ctx, &apiv1.TerminateExecutionRequest{ExecutionId: e.ID, Reason: reason})
 	if err != nil {

@@ -10,9 +10,10 @@ import (
 
 const (
 	// downFirst and downMost bound how long a node is passed over after it failed:
-	// from less than an election to less than a restart.
+	// the first is less than an election. The last is long, since the other nodes do as
+	// well, and the address that a leader gives may be of no use from here.
 	downFirst = 250 * time.Millisecond
-	downMost  = 5 * time.Second
+	downMost  = 30 * time.Second
 	// maxNodes bounds what is learned from answers; a cluster has fewer nodes.
 	maxNodes = 64
 )
