@@ -1,8 +1,10 @@
 package order_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -123,6 +125,54 @@ func TestBadOrders(t *testing.T) {
 		_, err = e.Wait(t.Context())
 		if failed, ok := err.(*pawl.ExecutionError); !ok || !strings.Contains(failed.Reason, "no items") || failed.Task == "" { //nolint:errorlint // returned as it is
 			t.Errorf("no items: got %v", err)
+		}
+	})
+}
+
+func TestExecutionsAreSteered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		c := newCluster(t, nil).dial(t)
+		if err := order.Register(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		if err := order.Register(ctx, c); err != nil {
+			t.Errorf("second registration: %v", err)
+		}
+		other := bytes.Replace(order.Definition, []byte("2 seconds"), []byte("3 seconds"), 1)
+		if err := c.Apply(ctx, other); !errors.Is(err, pawl.ErrAlreadyExists) {
+			t.Errorf("another document of the version: got %v", err)
+		}
+		var e *pawl.Error
+		if err := c.Apply(ctx, []byte(`{"name":"x","tasks":[{}]}`)); !errors.As(err, &e) || len(e.Problems) == 0 {
+			t.Errorf("a document with faults: got %v", err)
+		}
+		x, err := order.Workflow.Start(ctx, c, order.Sample(1), pawl.WithKey("k"), pawl.WithKeyFreeAtEnd(), pawl.WithTaskDomain("*", "eu"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			name string
+			err  error
+			want error
+		}{
+			{"pause", x.Pause(ctx), nil},
+			{"pause again", x.Pause(ctx), nil},
+			{"resume", x.Resume(ctx), nil},
+			{"resume again", x.Resume(ctx), pawl.ErrConflict},
+			{"signal", x.Signal(ctx, "", nil), pawl.ErrConflict},
+			{"terminate", x.Terminate(ctx, "enough"), nil},
+			{"terminate again", x.Terminate(ctx, "enough"), nil},
+			{"signal a stranger", order.Workflow.Execution(c, "0000ffff"+x.ID[8:]).Signal(ctx, "", nil), pawl.ErrNotFound},
+		} {
+			if !errors.Is(step.err, step.want) || errors.Is(step.err, pawl.ErrUnknownOutcome) {
+				t.Errorf("%s: got %v, want %v", step.name, step.err, step.want)
+			}
+		}
+		_, err = x.Wait(ctx)
+		var end *pawl.ExecutionError
+		if !errors.As(err, &end) || end.Status != pawl.Terminated || !strings.Contains(end.Error(), "enough") {
+			t.Errorf("wait: got %v", err)
 		}
 	})
 }
