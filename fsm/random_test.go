@@ -72,9 +72,15 @@ type chaos struct {
 	boot   uint32
 }
 
-func history(t *testing.T, seed uint64, met *coverage) {
+func newChaos(t *testing.T, seed uint64, met *coverage) *chaos {
 	c := &chaos{twin: newTwin(t), r: rand.New(rand.NewPCG(seed, 1)), met: met, seed: seed}
 	c.lax = true
+	c.restoreEvery = uint64(5 + c.r.IntN(40))
+	return c
+}
+
+func history(t *testing.T, seed uint64, met *coverage) {
+	c := newChaos(t, seed, met)
 	defer func() {
 		if v := recover(); v != nil || t.Failed() {
 			t.Logf("PAWL_SEED=%d PAWL_RUNS=1, index %d", seed, c.index)
@@ -83,7 +89,6 @@ func history(t *testing.T, seed uint64, met *coverage) {
 			}
 		}
 	}()
-	c.restoreEvery = uint64(5 + c.r.IntN(40))
 	c.setUp()
 	for range 60 + c.r.IntN(120) {
 		c.step()

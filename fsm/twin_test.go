@@ -16,9 +16,10 @@ type twin struct {
 	now    Millis
 	slot   uint64
 	events []Event
-	keep   bool // keep events
-	lax    bool // commands may be malformed
-	blind  bool // a record is wrong on purpose: no Verify
+	keep   bool               // keep events
+	lax    bool               // commands may be malformed
+	seen   func(entry []byte) // sees what is applied
+	blind  bool               // a record is wrong on purpose: no Verify
 	// restoreEvery restores the second machine from a snapshot after so many entries.
 	restoreEvery uint64
 }
@@ -69,6 +70,9 @@ func (w *twin) apply(e *Entry) *Applied {
 		}
 	}
 	bytes := e.AppendTo(nil)
+	if w.seen != nil {
+		w.seen(bytes)
+	}
 	out := w.a.Apply(w.index, w.decode(bytes))
 	w.b.Apply(w.index, w.decode(bytes))
 	if w.a.Digest() != w.b.Digest() {
