@@ -212,7 +212,7 @@ type joinOutput struct {
 }
 
 func (j *joinOutput) member(number int32) (string, expr.Value, bool) {
-	ref := j.s.nodeOf(j.e, nodeRef{fragment: j.t.node.fragment, node: number}).Ref
+	ref := j.s.nodeOf(j.e, j.t.node.at(number)).Ref
 	x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration)
 	if !ok || !x.status.Terminal() || j.s.emptyOutput(x) {
 		return ref, expr.Value{}, false
@@ -258,18 +258,6 @@ func contains(list []int32, x int32) bool {
 		}
 	}
 	return false
-}
-
-// planFor is the plan or fragment that a record's step belongs to.
-func (s *State) planFor(e *execution, ref nodeRef) *def.Plan {
-	if ref.fragment == 0 {
-		return s.planOf(e)
-	}
-	f, ok := s.fragments.get(TaskID{Exec: e.id, Serial: ref.fragment})
-	if !ok {
-		panic("fsm: record without its fragment")
-	}
-	return f.compiled
 }
 
 func quoted(text string) expr.Value { return expr.Raw(expr.AppendString(nil, text)) }

@@ -75,7 +75,7 @@ const maxNamed = 10
 func (v View) missingMembers(e *execution, t *task, n *def.Node) string {
 	text, named := "", 0
 	for _, number := range n.JoinOn {
-		ref := v.s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref
+		ref := v.s.nodeOf(e, t.node.at(number)).Ref
 		if m, ok := v.s.latestInScope(e, ref, t.loop, t.iteration); ok && m.settled {
 			continue
 		}

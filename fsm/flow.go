@@ -232,7 +232,7 @@ func (s *State) passOn(r *run, t *task, n *def.Node) {
 		s.tasks.mut(s.taskAt(r.e, t.loop)).loops.ended = true
 	case def.EndBranch:
 	default:
-		s.make(r, nodeRef{fragment: t.node.fragment, node: n.Next}, t.loop, t.iteration)
+		s.make(r, t.node.at(n.Next), t.loop, t.iteration)
 	}
 	if t.loop != 0 {
 		r.loops = addSorted(r.loops, t.loop)
@@ -293,7 +293,7 @@ func (s *State) settle(r *run, t *task) {
 	t.settled = true
 	n := s.nodeOf(r.e, t.node)
 	for _, number := range n.Joiners {
-		ref := s.nodeOf(r.e, nodeRef{fragment: t.node.fragment, node: number}).Ref
+		ref := s.nodeOf(r.e, t.node.at(number)).Ref
 		j, ok := s.latestOf(r.e, ref)
 		if ok && j.open() && j.loop == t.loop && j.iteration == t.iteration {
 			s.countMember(r, s.tasks.mut(j), t, n.Permissive)

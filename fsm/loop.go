@@ -32,7 +32,7 @@ func (s *State) beginLoop(r *run, t *task, n *def.Node) {
 
 func (s *State) beginIteration(r *run, t *task, n *def.Node) {
 	s.emit(Event{Kind: LoopIteration, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t), Retry: t.loops.cur})
-	s.make(r, nodeRef{fragment: t.node.fragment, node: n.Heads[0]}, t.id.Serial, t.loops.cur)
+	s.make(r, t.node.at(n.Heads[0]), t.id.Serial, t.loops.cur)
 }
 
 // loopItems is the list that a DO_WHILE goes over; a value that is no list counts as
@@ -132,6 +132,9 @@ func (s *State) dropIteration(e *execution, loop, iteration uint32) {
 			e.permBad = count(e.permBad, -1) // only a permissive step is passed with a failure
 		}
 		s.iterations.drop(k)
+		if f, ok := s.fragments.get(t.id); ok {
+			s.fragments.remove(f)
+		}
 		s.tasks.remove(t)
 	}
 }

@@ -81,7 +81,7 @@ func (s *State) makeSwitch(r *run, t *task, n *def.Node, depth int) {
 	t = s.tasks.mut(t)
 	t.executed = true
 	s.settle(r, t)
-	s.makeAt(r, nodeRef{fragment: t.node.fragment, node: head}, t.loop, t.iteration, depth+1)
+	s.makeAt(r, t.node.at(head), t.loop, t.iteration, depth+1)
 }
 
 // afterSwitch passes on a SWITCH that took no list.
@@ -154,7 +154,7 @@ const expandQuantum = 1024
 func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
 	to := min(len(n.Heads), int(t.done)+expandQuantum)
 	for i := int(t.done); i < to; i++ {
-		s.makeAt(r, nodeRef{fragment: t.node.fragment, node: n.Heads[i]}, t.loop, t.iteration, depth+1)
+		s.makeAt(r, t.node.at(n.Heads[i]), t.loop, t.iteration, depth+1)
 	}
 	t = s.tasks.mut(t)
 	t.done = uint32(to)
@@ -163,7 +163,7 @@ func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
 		return
 	}
 	if n.JoinOf != def.None { // a fork that is a member of a fragment has none
-		s.makeJoin(r, nodeRef{fragment: t.node.fragment, node: n.JoinOf}, t.loop, t.iteration)
+		s.makeJoin(r, t.node.at(n.JoinOf), t.loop, t.iteration)
 	}
 }
 
@@ -184,11 +184,11 @@ func (s *State) countMembers(e *execution, t *task, n *def.Node) {
 		if i > 0 {
 			names = append(names, ',')
 		}
-		names = expr.AppendString(names, s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref)
+		names = expr.AppendString(names, s.nodeOf(e, t.node.at(number)).Ref)
 	}
 	t.input = raw(expr.SetKey(t.input.bytes(), "joinOn", append(names, ']')))
 	for _, number := range n.JoinOn {
-		m := s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number})
+		m := s.nodeOf(e, t.node.at(number))
 		if x, ok := s.latestInScope(e, m.Ref, t.loop, t.iteration); ok && x.settled {
 			addMember(&t.join, x, m.Permissive)
 			continue
@@ -233,7 +233,7 @@ func (s *State) memberReasons(e *execution, t *task) string {
 	n := s.nodeOf(e, t.node)
 	var b []byte
 	for _, number := range n.JoinOn {
-		m, ok := s.latestInScope(e, s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number}).Ref, t.loop, t.iteration)
+		m, ok := s.latestInScope(e, s.nodeOf(e, t.node.at(number)).Ref, t.loop, t.iteration)
 		if !ok || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
 			continue
 		}

@@ -183,14 +183,19 @@ func (s *State) planOf(e *execution) *def.Plan {
 
 // nodeOf is the step that a record is an attempt at.
 func (s *State) nodeOf(e *execution, ref nodeRef) *def.Node {
+	return &s.planFor(e, ref).Nodes[ref.node]
+}
+
+// planFor is the plan or fragment that a step belongs to.
+func (s *State) planFor(e *execution, ref nodeRef) *def.Plan {
 	if ref.fragment == 0 {
-		return &s.planOf(e).Nodes[ref.node]
+		return s.planOf(e)
 	}
 	f, ok := s.fragments.get(TaskID{Exec: e.id, Serial: ref.fragment})
 	if !ok {
 		panic("fsm: record without its fragment")
 	}
-	return &f.compiled.Nodes[ref.node]
+	return f.compiled
 }
 
 // execOf is the execution of a task that exists.

@@ -84,6 +84,9 @@ type nodeRef struct {
 	node     int32
 }
 
+// at is another step of the same plan or fragment.
+func (r nodeRef) at(node int32) nodeRef { return nodeRef{fragment: r.fragment, node: node} }
+
 func (t *task) key() TaskID { return t.id }
 
 func (t *task) open() bool { return !t.status.Terminal() }

@@ -232,7 +232,7 @@ func sortedSerials(m map[stepKey]uint32) []uint32 {
 func (s *State) verifyJoin(e *execution, t *task, n *def.Node) error {
 	var want joinState
 	for _, number := range n.JoinOn {
-		m := s.nodeOf(e, nodeRef{fragment: t.node.fragment, node: number})
+		m := s.nodeOf(e, t.node.at(number))
 		x, ok := s.recordOf(e, m.Ref, t.loop, t.iteration)
 		if !ok || !x.settled {
 			want.pending++
