@@ -230,6 +230,9 @@ func (g *generator) fork(depth int, s scope) []any {
 		joinOn = append(joinOn, s.refs[g.r.IntN(len(s.refs))])
 	}
 	fork["forkTasks"], join["joinOn"] = branches, joinOn
+	if g.one(6) {
+		g.soften(join)
+	}
 	return []any{fork, join}
 }
 
@@ -288,6 +291,9 @@ func (g *generator) loop(depth int, s scope) map[string]any {
 		}
 	}
 	t["loopCondition"] = condition
+	if g.one(6) {
+		g.soften(t)
+	}
 	return t
 }
 
@@ -313,6 +319,9 @@ func (g *generator) child(s scope) map[string]any {
 
 func (g *generator) wait(s scope) map[string]any {
 	t := g.plain("WAIT", "wait", s)
+	if g.one(2) {
+		g.soften(t)
+	}
 	if g.o.Timing && g.one(2) {
 		in := t["inputParameters"].(map[string]any)
 		switch g.r.IntN(6) {
