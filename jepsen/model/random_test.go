@@ -37,7 +37,7 @@ func TestRandomDefinitionsRun(t *testing.T) {
 	r := seeded(t)
 	ends := map[string]int{}
 	kinds := map[string]int{}
-	for range 1500 {
+	for range 400 {
 		o := Options{Name: "root", Depth: 3, Width: 3, Steps: 25, Children: []string{"c"}, Timing: true, Scripts: true, Ends: true}
 		root := Random(r, o)
 		o = Options{Name: "c", Depth: 1, Width: 3, Steps: 6, Timing: true, Scripts: true, Ends: true}
