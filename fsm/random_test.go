@@ -27,7 +27,7 @@ func envInt(t testing.TB, name string, otherwise uint64) uint64 {
 // side by side, and stops at the first thing that does not hold. PAWL_RUNS is the number
 // of histories, PAWL_SEED the seed of the first.
 func TestRandomHistories(t *testing.T) {
-	seed, runs := envInt(t, "PAWL_SEED", rand.Uint64()), envInt(t, "PAWL_RUNS", 200)
+	seed, runs := envInt(t, "PAWL_SEED", rand.Uint64()), envInt(t, "PAWL_RUNS", 150)
 	met := &coverage{done: map[string]int{}, refused: map[Code]int{}}
 	for i := range runs {
 		history(t, seed+i, met)
@@ -64,16 +64,20 @@ type chaos struct {
 	*twin
 	r      *rand.Rand
 	met    *coverage
-	seed   uint64
 	names  []string
 	execs  []ExecID
 	leased []Leased
 	old    []Leased
 	boot   uint32
+	// What must never happen twice.
+	accepted map[TaskID]bool
+	slots    map[Slot]bool
+	last     map[TaskID]Lease
 }
 
 func newChaos(t *testing.T, seed uint64, met *coverage) *chaos {
-	c := &chaos{twin: newTwin(t), r: rand.New(rand.NewPCG(seed, 1)), met: met, seed: seed}
+	c := &chaos{twin: newTwin(t), r: rand.New(rand.NewPCG(seed, 1)), met: met,
+		accepted: map[TaskID]bool{}, slots: map[Slot]bool{}, last: map[TaskID]Lease{}}
 	c.lax = true
 	c.restoreEvery = uint64(5 + c.r.IntN(40))
 	return c
@@ -195,6 +199,7 @@ func (c *chaos) note(e *Entry, out *Applied) {
 			continue
 		}
 		c.met.done[fmt.Sprintf("%T", e.Commands[i].Body)]++
+		c.fence(e.Commands[i].Body, r)
 		if _, ok := e.Commands[i].Body.(*StartExecution); ok && !r.Repeated {
 			c.execs = append(c.execs, r.Exec)
 		}
@@ -210,22 +215,51 @@ func (c *chaos) note(e *Entry, out *Applied) {
 		}
 	}
 	c.leased = append(c.leased, out.Grants...)
-	c.checkLimits()
+	c.checkLimits(out.Grants)
 }
 
-// checkLimits holds the machine to its concurrency limits, which only shrink by a new
-// task type.
-func (c *chaos) checkLimits() {
+// fence lets each task be finished once, whoever says so.
+func (c *chaos) fence(b Body, r Result) {
+	if r.Repeated || r.Ignored {
+		return
+	}
+	switch b := b.(type) {
+	case *CompleteTask, *FailTask, *Signal:
+	case *UpdateTask:
+		if b.Status == TaskStatusInProgress {
+			return
+		}
+	default:
+		return
+	}
+	if c.accepted[r.Task] {
+		c.t.Fatalf("index %d: task %s was finished twice", c.index, r.Task)
+	}
+	c.accepted[r.Task] = true
+}
+
+// checkLimits holds the machine to its limits at every index: what is leased is what
+// is counted, a grant leaves no type above its limit, no slot is used twice, and leases
+// of a task ascend.
+func (c *chaos) checkLimits(grants []Leased) {
+	leased := map[string]int{}
+	for _, q := range c.a.queues.tree.All() {
+		leased[q.limit] += int(q.leased)
+	}
 	for name, l := range c.a.limits.tree.All() {
-		n := 0
-		for q := range c.a.View().Queues() {
-			if q.Type == name {
-				n += q.Leased
-			}
+		if leased[name] != int(l.inflight) {
+			c.t.Fatalf("index %d: %d tasks of %s are leased, %d counted", c.index, leased[name], name, l.inflight)
 		}
-		if n != int(l.inflight) {
-			c.t.Fatalf("index %d: %d tasks of %s are leased, %d counted", c.index, n, name, l.inflight)
+	}
+	for _, g := range grants {
+		q, _ := c.a.findQueue(g.Queue)
+		if tt, ok := c.a.taskTypes.get(q.limit); ok && tt.parsed.ConcurrentLimit > 0 && leased[q.limit] > int(tt.parsed.ConcurrentLimit) {
+			c.t.Fatalf("index %d: %d tasks of %s are leased, %d allowed", c.index, leased[q.limit], q.limit, tt.parsed.ConcurrentLimit)
 		}
+		if q.paused || c.slots[g.Slot] || g.Lease <= c.last[g.Task] {
+			c.t.Fatalf("index %d: wrong grant %+v, paused %v, lease before %s", c.index, g, q.paused, c.last[g.Task])
+		}
+		c.slots[g.Slot], c.last[g.Task] = true, g.Lease
 	}
 }
 
