@@ -210,22 +210,12 @@ func parentReason(e *execution) string {
 	return join("Parent workflow has been terminated with status ", e.status.String())
 }
 
-func (s *State) heldAny(e *execution) bool {
-	for k := range s.held.tree.From(heldKey{exec: e.id}) {
-		return k.exec == e.id
-	}
-	return false
-}
+// heldAny says whether rows of any list are held.
+func (s *State) heldAny(e *execution) bool { return len(s.heldRows(e, heldBatch, heldExpand, 1)) > 0 }
 
 // dropHeld forgets what a run was holding; the execution has ended.
 func (s *State) dropHeld(e *execution) {
-	var gone []heldKey
-	for k := range s.held.tree.From(heldKey{exec: e.id}) {
-		if k.exec != e.id || len(gone) == quantum {
-			break
-		}
-		gone = append(gone, k)
-	}
+	gone := s.heldRows(e, heldBatch, heldExpand, quantum)
 	s.spend(len(gone))
 	for _, k := range gone {
 		s.held.drop(k)

@@ -121,24 +121,26 @@ const maxHeld = 4096
 
 // unhold takes up to maxHeld held rows back into the lists and reports whether more are left.
 func (s *State) unhold(r *run) (more bool) {
-	var taken []heldKey
-	for k := range s.held.tree.From(heldKey{exec: r.e.id}) {
-		if k.exec != r.e.id || k.list > heldLoops {
-			break
-		}
-		if len(taken) == maxHeld {
-			more = true
-			break
-		}
-		taken = append(taken, k)
-	}
+	taken := s.heldRows(r.e, heldBatch, heldLoops, maxHeld)
 	lists := [...]*[]uint32{&r.batch, &r.fin, &r.joins, &r.loops}
 	for _, k := range taken {
 		s.held.drop(k)
 		l := lists[k.list-heldBatch]
 		*l = addSorted(*l, k.serial)
 	}
-	return more
+	return s.holds(r.e)
+}
+
+// heldRows lists up to limit held rows of an execution, of the lists from first to last.
+func (s *State) heldRows(e *execution, first, last heldList, limit int) []heldKey {
+	var rows []heldKey
+	for k := range s.held.tree.From(heldKey{exec: e.id, list: first}) {
+		if k.exec != e.id || k.list > last || len(rows) == limit {
+			break
+		}
+		rows = append(rows, k)
+	}
+	return rows
 }
 
 // complete ends the execution when nothing can happen any more.
@@ -153,12 +155,8 @@ func (s *State) complete(r *run) {
 	s.end(r, Completed, "", ending{})
 }
 
-func (s *State) holds(e *execution) bool {
-	for k := range s.held.tree.From(heldKey{exec: e.id}) {
-		return k.exec == e.id && k.list <= heldLoops
-	}
-	return false
-}
+// holds says whether rows wait for the next run of e.
+func (s *State) holds(e *execution) bool { return len(s.heldRows(e, heldBatch, heldLoops, 1)) > 0 }
 
 // scope counts an open record in, or out of, the scope it belongs to.
 func (s *State) scope(r *run, t *task, n int) {

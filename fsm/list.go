@@ -51,16 +51,17 @@ func (v View) walk(q ListQuery, after timeKey) iter.Seq[timeKey] {
 		skip := func(k timeKey) bool { return after.exec != ExecID{} && compareTime(k, after) <= 0 }
 		switch {
 		case q.Correlation != "":
-			for k := range v.s.byCorrelation.tree.From(correlationKey{corr: q.Correlation, exec: ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}}) {
-				e, ok := v.s.executions.get(k.exec)
+			from := after.exec
+			if from.IsZero() {
+				from = newestExec
+			}
+			for k := range v.s.byCorrelation.tree.From(correlationKey{corr: q.Correlation, exec: from}) {
 				if k.corr != q.Correlation {
 					return
 				}
-				if at := (timeKey{exec: k.exec}); ok {
-					at.created = e.created
-					if !skip(at) && !yield(at) {
-						return
-					}
+				e, _ := v.s.executions.get(k.exec)
+				if at := (timeKey{created: e.created, exec: k.exec}); !skip(at) && !yield(at) {
+					return
 				}
 			}
 		case q.Status != 0 && q.Definition != "":
@@ -103,18 +104,21 @@ func (v View) total(q ListQuery) int {
 	case q.Status != 0 && q.Definition != "":
 		t := v.s.byStatus.tree
 		return t.Rank(statusKey{status: q.Status, name: q.Definition, created: -1 << 63}) -
-			t.Rank(statusKey{status: q.Status, name: q.Definition, created: 1<<63 - 1, exec: ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}})
+			t.Rank(statusKey{status: q.Status, name: q.Definition, created: 1<<63 - 1, exec: newestExec})
 	case q.Status != 0:
 		t := v.s.byStatus.tree
-		return t.Rank(statusKey{status: q.Status + 1, created: 1<<63 - 1, exec: ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}}) -
-			t.Rank(statusKey{status: q.Status, created: 1<<63 - 1, exec: ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}})
+		return t.Rank(statusKey{status: q.Status + 1, created: 1<<63 - 1, exec: newestExec}) -
+			t.Rank(statusKey{status: q.Status, created: 1<<63 - 1, exec: newestExec})
 	case q.Definition != "":
 		t := v.s.byType.tree
 		return t.Rank(typeKey{name: q.Definition, created: -1 << 63}) -
-			t.Rank(typeKey{name: q.Definition, created: 1<<63 - 1, exec: ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}})
+			t.Rank(typeKey{name: q.Definition, created: 1<<63 - 1, exec: newestExec})
 	}
 	return v.s.byTime.tree.Len()
 }
+
+// newestExec comes before every execution in the descending indexes.
+var newestExec = ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}
 
 func cursorText(k timeKey) string { return join(itoa(int64(k.created)), "-", k.exec.String()) }
 

@@ -63,20 +63,19 @@ func (s *State) resumeExecution(c *ResumeExecution) (Result, *Rejection) {
 // takeUp arms the timers whose limits passed while the execution was paused: they fire
 // with the next entry that has work to spend. Forks that were cut short go on.
 func (s *State) takeUp(e *execution) {
-	var rows []heldKey
-	for k := range s.held.tree.From(heldKey{exec: e.id, list: heldOverdue}) {
-		if k.exec != e.id {
-			break
+	for {
+		rows := s.heldRows(e, heldOverdue, heldExpand, maxHeld)
+		if len(rows) == 0 {
+			return
 		}
-		rows = append(rows, k)
-	}
-	s.spend(len(rows))
-	for _, k := range rows {
-		s.held.drop(k)
-		if k.list == heldExpand {
-			s.push(item{kind: itemExpand, exec: e.id, serial: k.serial})
-		} else if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
-			s.arm(s.tasks.mut(t))
+		s.spend(len(rows))
+		for _, k := range rows {
+			s.held.drop(k)
+			if k.list == heldExpand {
+				s.push(item{kind: itemExpand, exec: e.id, serial: k.serial})
+			} else if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
+				s.arm(s.tasks.mut(t))
+			}
 		}
 	}
 }
