@@ -98,7 +98,8 @@ func (c *Clock) sample(from fsm.NodeID, wall time.Time, rtt time.Duration) {
 }
 
 // agreedLocked is the median of the wall clocks of the voters heard lately; of an even
-// number, the middle of the two.
+// number the lower of the two in the middle, since time that went ahead on one node's
+// word cannot be taken back.
 func (c *Clock) agreedLocked(now time.Time, voters []fsm.NodeID) fsm.Millis {
 	own := c.wall()
 	all := []int64{own.UnixMilli()}
@@ -108,11 +109,20 @@ func (c *Clock) agreedLocked(now time.Time, voters []fsm.NodeID) fsm.Millis {
 		}
 	}
 	slices.Sort(all)
-	mid := len(all) / 2
-	if len(all)%2 == 1 {
-		return fsm.Millis(all[mid])
+	return fsm.Millis(all[(len(all)-1)/2])
+}
+
+// known counts the voters whose clocks are known, this node's among them.
+func (c *Clock) known(voters []fsm.NodeID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, n := c.now(), 1
+	for _, v := range voters {
+		if s, ok := c.samples[v]; ok && now.Sub(s.at) < sampleLife {
+			n++
+		}
 	}
-	return fsm.Millis(all[mid-1] + (all[mid]-all[mid-1])/2)
+	return n
 }
 
 // lead begins a term. It may step the time forward, once, and gives the time that went

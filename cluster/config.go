@@ -116,8 +116,10 @@ type Stamper interface {
 	// Stamp is called before each entry, on the proposer's goroutine, and must not
 	// block.
 	Stamp(cs []*fsm.Command, max int) fsm.Stamp
-	// Settle is called exactly once for each Stamp that returned offers: applied, or
-	// certainly never.
+	// Settle is called at most once for each Stamp that returned offers, when its
+	// entry was applied or certainly never will be. Without it the fate is open until
+	// the next term begins. It is called on the goroutine that applies, and must not
+	// block.
 	Settle(offers []fsm.Offer, applied bool)
 }
 

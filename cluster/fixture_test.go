@@ -189,6 +189,7 @@ type node struct {
 	host *host
 	cfg  Config
 	now  func() time.Time
+	wall func() time.Time
 
 	p      *Parts
 	exits  []string
@@ -276,7 +277,7 @@ func (n *node) start() {
 		n.exits = append(n.exits, fmt.Sprint(code, " ", reason))
 	}
 	p, err := Open(ctx, n.cfg, Deps{
-		Log: n.c.log.With("node", n.name), Now: n.now, Exit: exit, Kill: func() { exit(72, "killed") },
+		Log: n.c.log.With("node", n.name), Now: n.now, Wall: n.wall, Exit: exit, Kill: func() { exit(72, "killed") },
 		Listen: n.c.net.listen, Dial: n.c.net.dialer(n.name), Version: "test", Stderr: io.Discard,
 	})
 	if err != nil {
@@ -329,8 +330,9 @@ func (n *node) kill(keep disk.Keep) {
 		return
 	}
 	n.isolate(true)
+	time.Sleep(5 * time.Millisecond) // what is committed is applied, and so answered
+	n.p.Raft.Shutdown()              // raft panics on a disk that fails; a real process would be gone
 	n.fs.Crash(keep)
-	time.Sleep(2 * n.p.cfg.Timing.Heartbeat) // until raft has answered its futures
 	n.cancel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -426,16 +428,24 @@ func propose(n *node, name string, limit time.Duration) (fsm.Outcome, error) {
 	return n.p.Proposer.Propose(ctx, put(name))
 }
 
+// mustPropose proposes as a client does: an answer that leaves the fate open is asked
+// for again.
 func (c *testCluster) mustPropose(n *node, name string) fsm.Outcome {
 	c.t.Helper()
-	o, err := propose(n, name, 10*time.Second)
-	if err != nil {
-		c.t.Fatalf("propose %s on %s: %v", name, n.name, err)
+	for end := time.Now().Add(20 * time.Second); ; {
+		o, err := propose(n, name, 2*time.Second)
+		if err != nil && time.Now().Before(end) {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			c.t.Fatalf("propose %s on %s: %v", name, n.name, err)
+		}
+		if o.Result.Rejection != nil {
+			c.t.Fatalf("propose %s on %s: rejected: %v", name, n.name, o.Result.Rejection)
+		}
+		return o
 	}
-	if o.Result.Rejection != nil {
-		c.t.Fatalf("propose %s on %s: rejected: %v", name, n.name, o.Result.Rejection)
-	}
-	return o
 }
 
 func read(n *node, limit time.Duration) (fsm.View, error) {

@@ -190,7 +190,9 @@ func (l *Leadership) step(ctx context.Context) {
 
 // begin proposes the entry that opens a term.
 func (l *Leadership) begin(ctx context.Context, term uint64) {
-	gap := l.clock.lead(l.members.voters())
+	voters := l.members.voters()
+	l.reads.meet(ctx, voters)
+	gap := l.clock.lead(voters)
 	c := &fsm.Command{Body: &fsm.BeginTerm{Node: l.self, Boot: l.boot, Gap: gap}}
 	f, err := l.proposer.prepare(term, c, func(error) {
 		l.mu.Lock()
@@ -222,6 +224,9 @@ func (l *Leadership) open(ctx context.Context, term, index uint64) {
 	}
 	l.led = term
 	l.host.Lead(term, v)
+	if now, ok := l.leads(); !ok || now != term {
+		return // the next step gives it up
+	}
 	l.mu.Lock()
 	l.leader = notice{Term: term, Node: l.self, Index: index, ClientAddr: l.members.ownClientAddr()}
 	n := l.leader

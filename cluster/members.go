@@ -318,30 +318,26 @@ func (m *Members) targets(to fsm.NodeID) []fsm.NodeID {
 	return ids
 }
 
-// transfer makes one attempt. A hand-over that was given up by raft may still succeed.
+// transfer makes one attempt. Whether it worked shows in the role: raft may never answer
+// its future, and a hand-over that it gave up may still succeed.
 func (m *Members) transfer(ctx context.Context, to fsm.NodeID, term uint64) error {
 	id := to.String()
-	done := make(chan error, 1)
-	f := m.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id))
-	go func() { done <- f.Error() }() // raft answers within an election timeout
-	timer := time.NewTimer(m.cfg.Timing.Election + time.Second)
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-done:
-	case <-timer.C:
-		err = errors.New("no answer")
-	case <-ctx.Done():
-		err = ctx.Err()
+	m.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id))
+	tick := time.NewTicker(retryMin)
+	defer tick.Stop()
+	limit := time.NewTimer(m.cfg.Timing.Election + retryMax)
+	defer limit.Stop()
+	for m.raft.CurrentTerm() == term && m.raft.State() == raft.Leader {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return errors.New("this node still leads")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if m.raft.CurrentTerm() != term || m.raft.State() != raft.Leader {
-		poke(m.lead.nudge)
-		return nil
-	}
-	if err == nil {
-		err = errors.New("this node still leads")
-	}
-	return err
+	poke(m.lead.nudge)
+	return nil
 }
 
 // successor waits for another node to lead.

@@ -239,6 +239,16 @@ func (r *Reads) confirm(ctx context.Context, term uint64) point {
 	}
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
+	have := r.gather(ctx, voters, q, b, need)
+	if t, open := r.lead.Current(); !open || t != term || r.raft.CurrentTerm() != term || have < need {
+		return lost
+	}
+	return point{index: index}
+}
+
+// gather asks every voter and counts those that do not object, this node among them,
+// until there are enough.
+func (r *Reads) gather(ctx context.Context, voters []fsm.NodeID, q question, b []byte, need int) int {
 	answers := make(chan bool, len(voters))
 	asked := 0
 	for _, v := range voters {
@@ -254,10 +264,7 @@ func (r *Reads) confirm(ctx context.Context, term uint64) point {
 			have++
 		}
 	}
-	if t, open := r.lead.Current(); !open || t != term || r.raft.CurrentTerm() != term || have < need {
-		return lost
-	}
-	return point{index: index}
+	return have
 }
 
 // ask reports whether a voter's term allows that this node's is the newest.
@@ -277,6 +284,24 @@ func (r *Reads) ask(ctx context.Context, v fsm.NodeID, q question, b []byte) boo
 		return false
 	}
 	return true
+}
+
+// meet asks the voters for their clocks if some are not known: a node that begins to
+// lead must not take its own for the truth. It waits for a moment at most; a voter
+// without a link does not hold it up.
+func (r *Reads) meet(ctx context.Context, voters []fsm.NodeID) {
+	const moment = 250 * time.Millisecond
+	if r.clock.known(voters) >= len(voters) {
+		return
+	}
+	q := question{Round: r.round.Add(1), Term: r.raft.CurrentTerm()}
+	b, err := pack(q)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
+	r.gather(ctx, voters, q, b, len(voters))
 }
 
 // poke makes waiting reads look at once who leads now.
