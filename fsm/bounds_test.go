@@ -252,3 +252,29 @@ func TestOutputsOfReportsStayWithinABound(t *testing.T) {
 	}
 	t.Error("an output grew without bound")
 }
+
+func TestAWideForkThatNoJoinWaitsForIsMadeInFull(t *testing.T) {
+	inner := wide(3000, `{"name":"n","taskReferenceName":"b%d","type":"NOOP"}`)
+	inner = inner[strings.Index(inner, `"tasks":[`)+len(`"tasks":[`) : len(inner)-2]
+	fork := `{"name":"o","taskReferenceName":"o","type":"FORK_JOIN","forkTasks":[[` + inner + `],[{"name":"n","taskReferenceName":"z","type":"NOOP"}]]},
+ {"name":"p","taskReferenceName":"p","type":"JOIN","joinOn":["z"]}`
+	for name, tasks := range map[string]string{
+		"root": fork,
+		"loop": `{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"$.l['iteration'] < 2","loopOver":[` + fork + `]}`,
+	} {
+		w := newTwin(t)
+		w.define(`{"name":"o","version":1,"schemaVersion":2,"tasks":[` + tasks + `]}`)
+		id := w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "o"}}}}).Results[0].Exec
+		w.tick(0)
+		want := 3000 + 5
+		if name == "loop" {
+			want = 2*want + 1
+		}
+		if e := w.execution(id); e.Status != Completed || e.Tasks != want {
+			t.Errorf("%s: %s with %d records, want %d", name, e.Status, e.Tasks, want)
+		}
+		if err := w.a.Verify(Full); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -204,7 +204,7 @@ func (s *State) cancel(e *execution, t *task) {
 }
 
 func parentReason(e *execution) string {
-	if e.status == Terminated && e.reason != "" {
+	if e.reason != "" {
 		return join("Parent workflow has been terminated with reason: ", e.reason)
 	}
 	return join("Parent workflow has been terminated with status ", e.status.String())

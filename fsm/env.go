@@ -214,19 +214,24 @@ type joinOutput struct {
 func (j *joinOutput) member(number int32) (string, expr.Value, bool) {
 	ref := j.s.nodeOf(j.e, j.t.node.at(number)).Ref
 	x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration)
-	if !ok || !x.status.Terminal() || j.s.emptyOutput(x) {
+	if !ok || !x.status.Terminal() || j.s.emptyOutput(j.e, x) {
 		return ref, expr.Value{}, false
 	}
 	return ref, j.s.dataValue(j.e, x, x.output), true
 }
 
 // emptyOutput says whether a record's output has no member.
-func (s *State) emptyOutput(t *task) bool {
+func (s *State) emptyOutput(e *execution, t *task) bool {
 	switch t.output.kind {
 	case dataNone:
 		return true
 	case dataRaw:
 		return expr.Count(t.output.raw) == 0
+	case dataJoin:
+		for range (&joinOutput{s: s, e: e, t: t}).Range {
+			return false
+		}
+		return true
 	}
 	return false
 }

@@ -161,6 +161,11 @@ func (s *State) holds(e *execution) bool { return len(s.heldRows(e, heldBatch, h
 // scope counts an open record in, or out of, the scope it belongs to.
 func (s *State) scope(r *run, t *task, n int) {
 	r.e.openAll = count(r.e.openAll, n)
+	s.occupy(r, t, n)
+}
+
+// occupy keeps the scope of a record from ending, or lets it.
+func (s *State) occupy(r *run, t *task, n int) {
 	if t.loop == 0 {
 		r.e.open = count(r.e.open, n)
 		return

@@ -152,12 +152,22 @@ const expandQuantum = 1024
 // expand begins further branches; the join is made behind the last. A fork up to the
 // quantum is complete in the step that makes it.
 func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
+	first := t.done == 0
 	to := min(len(n.Heads), int(t.done)+expandQuantum)
 	for i := int(t.done); i < to; i++ {
 		s.makeAt(r, t.node.at(n.Heads[i]), t.loop, t.iteration, depth+1)
 	}
 	t = s.tasks.mut(t)
 	t.done = uint32(to)
+	switch more := to < len(n.Heads); {
+	case first && more:
+		s.occupy(r, t, 1) // branches that are not there yet keep the scope from ending
+	case !first && !more:
+		s.occupy(r, t, -1)
+		if t.loop != 0 {
+			r.loops = addSorted(r.loops, t.loop)
+		}
+	}
 	if to < len(n.Heads) {
 		s.push(item{kind: itemExpand, exec: r.e.id, serial: t.id.Serial})
 		return
@@ -187,6 +197,7 @@ func (s *State) countMembers(e *execution, t *task, n *def.Node) {
 		names = expr.AppendString(names, s.nodeOf(e, t.node.at(number)).Ref)
 	}
 	t.input = raw(expr.SetKey(t.input.bytes(), "joinOn", append(names, ']')))
+	t.output = Data{kind: dataJoin, of: t.id.Serial} // fills as the members end
 	for _, number := range n.JoinOn {
 		m := s.nodeOf(e, t.node.at(number))
 		if x, ok := s.latestInScope(e, m.Ref, t.loop, t.iteration); ok && x.settled {
@@ -210,37 +221,37 @@ func (s *State) closeJoin(r *run, t *task) {
 	}
 	s.spend(1)
 	t = s.tasks.mut(t)
-	t.output = Data{kind: dataJoin, of: t.id.Serial}
 	j := t.join
 	switch {
 	case j.bad == 0 && j.soft == 0:
 		t = s.closeTask(r, t, TaskStatusCompleted, "")
 		s.emitTask(TaskCompleted, t)
 	case j.bad == 0:
-		t = s.closeTask(r, t, TaskStatusCompletedWithErrors, s.memberReasons(r.e, t))
+		t = s.closeTask(r, t, TaskStatusCompletedWithErrors, s.memberReasons(r.e, t, true))
 		s.emitTask(TaskCompletedWithErrors, t)
 	case j.bad == j.badCanceled:
-		t = s.closeTask(r, t, TaskStatusCanceled, s.memberReasons(r.e, t))
+		t = s.closeTask(r, t, TaskStatusCanceled, s.memberReasons(r.e, t, false))
 		s.emitTask(TaskCanceled, t)
 	default:
-		t = s.closeTask(r, t, TaskStatusFailed, s.memberReasons(r.e, t))
+		t = s.closeTask(r, t, TaskStatusFailed, s.memberReasons(r.e, t, false))
 		s.emitTask(TaskFailed, t)
 	}
 }
 
-// memberReasons joins the reasons of the members that did not succeed, in member order.
-func (s *State) memberReasons(e *execution, t *task) string {
+// memberReasons joins the reasons of the members that did not succeed, in member
+// order; soft ones ended with errors that are allowed.
+func (s *State) memberReasons(e *execution, t *task, soft bool) string {
 	n := s.nodeOf(e, t.node)
 	var b []byte
 	for _, number := range n.JoinOn {
 		m, ok := s.latestInScope(e, s.nodeOf(e, t.node.at(number)).Ref, t.loop, t.iteration)
-		if !ok || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
+		if !ok || m.status.Successful() != soft || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
 			continue
 		}
 		if len(b) > 0 {
 			b = append(b, ' ')
 		}
-		if m.status == TaskStatusCompletedWithErrors {
+		if soft {
 			b = append(b, join(s.nodeOf(e, m.node).Name, "/", m.id.String(), " ", m.reason, " completed with errors")...)
 		} else {
 			b = append(b, m.reason...)

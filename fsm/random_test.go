@@ -27,7 +27,7 @@ func envInt(t testing.TB, name string, otherwise uint64) uint64 {
 // side by side, and stops at the first thing that does not hold. PAWL_RUNS is the number
 // of histories, PAWL_SEED the seed of the first.
 func TestRandomHistories(t *testing.T) {
-	seed, runs := envInt(t, "PAWL_SEED", rand.Uint64()), envInt(t, "PAWL_RUNS", 150)
+	seed, runs := envInt(t, "PAWL_SEED", rand.Uint64()), envInt(t, "PAWL_RUNS", 100)
 	met := &coverage{done: map[string]int{}, refused: map[Code]int{}}
 	for i := range runs {
 		history(t, seed+i, met)

@@ -127,6 +127,8 @@ func (s *State) verifyTask(e *execution, t *task, c *recounted) error {
 	n := s.nodeOf(e, t.node)
 	if t.open() {
 		c.openAll++
+	}
+	if t.open() || n.Kind == def.Fork && t.done > 0 && int(t.done) < len(n.Heads) {
 		if t.loop == 0 {
 			c.open++
 		} else {
