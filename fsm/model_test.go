@@ -470,25 +470,20 @@ func modelRecord(r model.Record) string {
 // complete.
 func canonOutput(kind, status string, b []byte) string {
 	v := parse(b)
-	switch {
-	case kind == "JOIN" && (status == "IN_PROGRESS" || status == "CANCELED"):
-		return "(open)"
-	case kind == "DO_WHILE" && status != "COMPLETED":
+	if kind == "DO_WHILE" && status != "COMPLETED" {
 		return fmt.Sprint("iteration ", v["iteration"])
 	}
 	return canonAny(v)
 }
 
 // sameReason compares reasons. The machine cuts long ones, and its ids are longer
-// than the model's keys; how allowed errors and the end of a parent are told is not
-// compared.
+// than the model's keys; how allowed errors are told is not compared.
 func sameReason(names *strings.Replacer, machine, model string) bool {
 	short := names.Replace(machine)
 	if len(machine) > fsm.MaxReason-4 {
 		return strings.HasPrefix(model, short[:len(short)-40])
 	}
-	return short == model || strings.Contains(machine, "completed with errors") ||
-		strings.HasPrefix(machine, "Parent workflow has been")
+	return short == model || strings.Contains(machine, "completed with errors")
 }
 
 // canonInput leaves out what the server adds to inputs beyond the description of
@@ -518,26 +513,7 @@ func parse(b []byte) map[string]any {
 	if err := d.Decode(&v); err != nil {
 		return map[string]any{"not JSON": string(b)}
 	}
-	dropEmptyJoins(v)
 	return v
-}
-
-// dropEmptyJoins takes out members that are a JOIN without output: whether a JOIN
-// around it shows them is not compared.
-func dropEmptyJoins(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, x := range v {
-			dropEmptyJoins(x)
-			if m, ok := x.(map[string]any); ok && len(m) == 0 && strings.HasPrefix(k, "join") {
-				delete(v, k)
-			}
-		}
-	case []any:
-		for _, x := range v {
-			dropEmptyJoins(x)
-		}
-	}
 }
 
 func canonAny(v any) string {
