@@ -211,8 +211,10 @@ func (s *State) verifyStructure(e *execution, c *recounted) error {
 				return broken(t.id.String(), ": open is ", itoa(int64(t.loops.open)), ", recounted ", itoa(int64(c.loops[serial])))
 			}
 		case def.Join:
-			if err := s.verifyJoin(e, t, n); err != nil && t.open() {
-				return err
+			if t.open() {
+				if err := s.verifyJoin(e, t, n); err != nil {
+					return err
+				}
 			}
 		}
 		if latest, ok := s.latest.get(latestKey{exec: e.id, ref: t.ref}); !ok || latest < serial {
