@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +26,16 @@ type document struct {
 	file   string
 	shape  def.Shape
 	source []byte
+}
+
+// title names what a valid document registers.
+func (d document) title() string {
+	if d.shape == def.ShapeTaskType {
+		t, _ := def.ParseTaskType(d.source)
+		return "task type " + t.Name
+	}
+	plan, _ := def.Compile(d.source)
+	return fmt.Sprintf("definition %s version %d", plan.Name, plan.Version)
 }
 
 // readDocuments reads files that each hold one definition or a list of them.
@@ -56,17 +67,66 @@ shape. All are checked before the first is sent, so that nothing is half registe
 			if err != nil {
 				return err
 			}
-			if bad := checkDocuments(docs); bad > 0 {
-				if err := printChecks(g, cmd, judge(docs)); err != nil {
-					return err
-				}
-				return &codedError{exitRefused, fmt.Errorf("%d of %d documents are not valid; nothing was registered", bad, len(docs))}
+			found := judge(docs).findings()
+			if len(found) == 0 {
+				found = twice(docs)
 			}
-			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error { return applyAll(ctx, g, cmd, c, docs, overwrite) })
+			if len(found) > 0 {
+				return &findingsError{summary: "nothing was registered", code: exitRefused, findings: found}
+			}
+			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
+				if !overwrite {
+					if err := checkTaken(ctx, c, docs); err != nil {
+						return err
+					}
+				}
+				return applyAll(ctx, g, cmd, c, docs, overwrite)
+			})
 		},
 	}
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "replace a version that is there with other contents")
 	return c
+}
+
+// twice finds versions that several documents claim.
+func twice(docs []document) []finding {
+	var out []finding
+	first := map[string]string{}
+	for _, d := range docs {
+		name := d.title()
+		if file, ok := first[name]; ok {
+			out = append(out, finding{File: d.file, Message: name + " is also in " + file})
+			continue
+		}
+		first[name] = d.file
+	}
+	return out
+}
+
+// checkTaken looks for versions that are registered with other contents. The server
+// looks again; this is so that the first documents of several are not registered when a
+// later one cannot be.
+func checkTaken(ctx context.Context, c *pawl.Client, docs []document) error {
+	var found []finding
+	for _, d := range docs {
+		plan, _ := def.Compile(d.source)
+		if d.shape != def.ShapeWorkflow || plan == nil {
+			continue
+		}
+		res, err := c.Definitions().Get(ctx, &apiv1.GetDefinitionRequest{Name: plan.Name, Version: plan.Version})
+		switch {
+		case errors.Is(err, pawl.ErrNotFound):
+		case err != nil:
+			return err
+		case res.Definition.Source != string(plan.Source):
+			found = append(found, finding{File: d.file, Path: "version", Message: fmt.Sprintf(
+				"%s is registered with other contents; raise the version or use --overwrite", d.title())})
+		}
+	}
+	if len(found) > 0 {
+		return &findingsError{summary: "nothing was registered", code: exitRefused, findings: found}
+	}
+	return nil
 }
 
 func applyAll(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, docs []document, overwrite bool) error {
@@ -98,6 +158,9 @@ func newDefinitionGet(g *globals) *cobra.Command {
 		Example: "  pawl definition get order --version 2\n  pawl definition get charge_card --task-type",
 		Args:    wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if number < 0 {
+				return usagef("version: %d is below 0, which stands for the latest", number)
+			}
 			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
 				if taskType {
 					res, err := c.Definitions().GetTaskType(ctx, &apiv1.GetTaskTypeRequest{Name: args[0]})
@@ -174,10 +237,10 @@ func printIf(do bool, cmd *cobra.Command, v any) error {
 
 // check is what the validator says of one document.
 type check struct {
-	File     string        `json:"file"`
-	Kind     string        `json:"kind"`
-	OK       bool          `json:"ok"`
-	Problems []def.Problem `json:"problems"`
+	File     string    `json:"file"`
+	Kind     string    `json:"kind"`
+	OK       bool      `json:"ok"`
+	Problems []finding `json:"problems"`
 }
 
 // checks is the outcome of a validation.
@@ -185,6 +248,18 @@ type checks struct {
 	Accepted int     `json:"accepted"`
 	Rejected int     `json:"rejected"`
 	Files    []check `json:"files"`
+}
+
+// findings lists everything that is wrong, with its file.
+func (c checks) findings() []finding {
+	var out []finding
+	for _, f := range c.Files {
+		for _, p := range f.Problems {
+			p.File = f.File
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func newDefinitionValidate(g *globals) *cobra.Command {
@@ -209,15 +284,11 @@ func newDefinitionValidate(g *globals) *cobra.Command {
 	}
 }
 
-func checkDocuments(docs []document) int { return judge(docs).Rejected }
-
 func judge(docs []document) checks {
 	out := checks{Files: []check{}}
 	for _, d := range docs {
 		c := check{File: d.file, Kind: d.shape.String(), Problems: problemsOf(d)}
-		c.OK = len(c.Problems) == 0
-		if c.OK {
-			c.Problems = []def.Problem{}
+		if c.OK = len(c.Problems) == 0; c.OK {
 			out.Accepted++
 		} else {
 			out.Rejected++
@@ -227,30 +298,49 @@ func judge(docs []document) checks {
 	return out
 }
 
-func problemsOf(d document) []def.Problem {
+func problemsOf(d document) []finding {
+	out := []finding{}
+	var problems []def.Problem
 	switch d.shape {
 	case def.ShapeWorkflow:
-		_, problems := def.Compile(d.source)
-		return problems
+		_, problems = def.Compile(d.source)
 	case def.ShapeTaskType:
-		_, problems := def.ParseTaskType(d.source)
-		return problems
+		_, problems = def.ParseTaskType(d.source)
+	case def.ShapeUnknown:
+		return append(out, finding{Message: unknownShape(d.source)})
+	default:
+		return append(out, finding{Message: "is a " + d.shape.String() + "; workflow definitions and task types can be registered"})
 	}
-	return []def.Problem{{Message: "is a " + d.shape.String() + "; a workflow definition or a task type can be registered"}}
+	for _, p := range problems {
+		out = append(out, finding{Path: p.Path, Message: p.Message})
+	}
+	return out
 }
 
+// unknownShape says why a document is neither of the two kinds.
+func unknownShape(source []byte) string {
+	var v any
+	if err := json.Unmarshal(source, &v); err != nil {
+		return "is not JSON: " + err.Error()
+	}
+	return "is neither a workflow definition, which has a name and tasks, nor a task type, which has a name"
+}
+
+// printChecks prints one line a document, and below it everything that is wrong,
+// uncut: it has to be read whole.
 func printChecks(g *globals, cmd *cobra.Command, out checks) error {
 	if g.json() {
 		return printJSON(cmd, out)
 	}
-	t := newTable(cmd.OutOrStdout(), "FILE", "KIND", "OK", "PROBLEM")
+	t := newTable(cmd.OutOrStdout(), "FILE", "KIND", "OK", "PROBLEMS")
 	for _, c := range out.Files {
-		if c.OK {
-			t.row(c.File, c.Kind, "yes", "")
-		}
-		for _, p := range c.Problems {
-			t.row(c.File, c.Kind, "no", p.Path+": "+p.Message)
-		}
+		t.row(c.File, c.Kind, yesNo(c.OK), strconv.Itoa(len(c.Problems)))
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, f := range out.findings() {
+		fmt.Fprintln(cmd.OutOrStdout(), f.text())
+	}
+	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,15 +37,15 @@ the others the ports above it.`,
 	c.Flags().StringVar(&f.listen, "listen", env("PAWL_LISTEN", "127.0.0.1:8080"), "address of the first node (PAWL_LISTEN)")
 	c.Flags().StringVar(&f.data, "data", os.Getenv("PAWL_DATA"), "folder to keep the data in; memory when empty (PAWL_DATA)")
 	c.Flags().IntVar(&f.nodes, "nodes", 3, "1, 3 or 5 nodes")
-	c.Flags().StringVar(&f.profile, "profile", "fast", "lan, fast or wan: how soon a silent leader is noticed")
-	c.Flags().StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	c.Flags().StringVar(&f.profile, "profile", env("PAWL_PROFILE", "fast"), "lan, fast or wan: how soon a silent leader is noticed (PAWL_PROFILE)")
+	c.Flags().StringVar(&f.logLevel, "log-level", env("PAWL_LOG_LEVEL", "warn"), "debug, info, warn or error (PAWL_LOG_LEVEL)")
 	return c
 }
 
 func dev(cmd *cobra.Command, g *globals, f devFlags) error {
 	log, err := newLog(cmd, f.logLevel)
 	if err != nil {
-		return err
+		return &usageError{err}
 	}
 	cfgs, err := devConfigs(f)
 	if err != nil {
@@ -65,7 +65,7 @@ func dev(cmd *cobra.Command, g *globals, f devFlags) error {
 // each runs as soon as it is open. When one ends, the others are asked to.
 func runAll(ctx context.Context, cancel func(), cfgs []server.Config, log *slog.Logger) (nodes func() []*server.Node, wait func() error) {
 	var mu sync.Mutex
-	var open []*server.Node
+	open := make([]*server.Node, len(cfgs))
 	var running sync.WaitGroup
 	errs := make([]error, len(cfgs))
 	for i, c := range cfgs {
@@ -73,13 +73,13 @@ func runAll(ctx context.Context, cancel func(), cfgs []server.Config, log *slog.
 			defer cancel()
 			n, err := server.Open(ctx, c, server.Options{Log: log.With("node", i+1), Version: version, Quick: true})
 			if err != nil {
-				if ctx.Err() == nil {
+				if !errors.Is(err, context.Canceled) {
 					errs[i] = err
 				}
 				return
 			}
 			mu.Lock()
-			open = append(open, n)
+			open[i] = n
 			mu.Unlock()
 			errs[i] = n.Run(ctx)
 		})
@@ -87,7 +87,13 @@ func runAll(ctx context.Context, cancel func(), cfgs []server.Config, log *slog.
 	nodes = func() []*server.Node {
 		mu.Lock()
 		defer mu.Unlock()
-		return slices.Clone(open)
+		var out []*server.Node
+		for _, n := range open {
+			if n != nil {
+				out = append(out, n)
+			}
+		}
+		return out
 	}
 	wait = func() error {
 		running.Wait()
@@ -95,6 +101,8 @@ func runAll(ctx context.Context, cancel func(), cfgs []server.Config, log *slog.
 	}
 	return nodes, wait
 }
+
+const maxPort = 65535
 
 // devConfigs plans the nodes: client ports from the first upwards, peer ports that are free.
 func devConfigs(f devFlags) ([]server.Config, error) {
@@ -105,9 +113,9 @@ func devConfigs(f devFlags) ([]server.Config, error) {
 	if err != nil {
 		return nil, usagef("listen: %q is not HOST:PORT", f.listen)
 	}
-	first, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return nil, usagef("listen: %q has no port", f.listen)
+	first, err := strconv.Atoi(port)
+	if err != nil || first < 0 || first+f.nodes-1 > maxPort {
+		return nil, usagef("listen: %q must have a port that leaves room for %d below %d, or 0", f.listen, f.nodes, maxPort+1)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, usagef("listen: %q is not a loopback address; pawl dev serves this machine only", host)
@@ -123,12 +131,15 @@ func devConfigs(f devFlags) ([]server.Config, error) {
 		if first == 0 {
 			c.Listen = net.JoinHostPort(host, "0")
 		}
-		c.Expect, c.Join, c.Profile, c.Gossip = f.nodes, strings.Join(peers, ","), f.profile, false
+		c.Expect, c.Join, c.Gossip = f.nodes, strings.Join(peers, ","), false
+		if err := c.Set("profile", f.profile, "--profile or PAWL_PROFILE"); err != nil {
+			return nil, &usageError{err}
+		}
 		if f.data != "" {
 			c.Data = filepath.Join(f.data, fmt.Sprintf("n%d", i+1))
 		}
 		if err := c.Check(); err != nil {
-			return nil, err
+			return nil, &usageError{err}
 		}
 		out = append(out, c)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ func newExecutionStart(g *globals) *cobra.Command {
 }
 
 func (f startFlags) request(cmd *cobra.Command, name string) (*apiv1.StartExecutionRequest, error) {
-	input, err := payload(cmd, f.input)
+	input, err := payload(cmd, "input", f.input)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +90,17 @@ func start(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, 
 		return err
 	}
 	end, err := waitForEnd(ctx, c, res.ExecutionId, res.Position)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &codedError{exitUnknown, fmt.Errorf("execution %s was started and had no end within %s", res.ExecutionId, g.timeout)}
+	case err != nil:
+		return &codedError{exitUnknown, fmt.Errorf("execution %s was started, its end was not seen: %w", res.ExecutionId, err)}
 	}
 	if err := printExecution(g, cmd, end); err != nil {
 		return err
 	}
 	if end.Status != apiv1.Execution_COMPLETED {
-		return &codedError{exitExecution, fmt.Errorf("execution %s is %s: %s", end.Id, end.Status, end.Reason)}
+		return &codedError{exitExecution, errors.New(strings.TrimSuffix(fmt.Sprintf("execution %s is %s: %s", end.Id, end.Status, end.Reason), ": "))}
 	}
 	return nil
 }
@@ -237,15 +241,15 @@ func newExecutionSignal(g *globals) *cobra.Command {
 		Use: "signal ID", Short: "End the WAIT that an execution stands at",
 		Example: "  pawl execution signal 00000000-0000-8… --output '{\"tracking\":\"42\"}'", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, output)
+			text, err := payload(cmd, "output", output)
 			if err != nil {
 				return err
 			}
-			v, ok := apiv1.Task_Status_value[status]
-			if !ok {
+			v := apiv1.Task_Status(apiv1.Task_Status_value[status])
+			if v != apiv1.Task_COMPLETED && v != apiv1.Task_FAILED && v != apiv1.Task_FAILED_WITH_TERMINAL_ERROR {
 				return usagef("status: %q is not known; COMPLETED, FAILED and FAILED_WITH_TERMINAL_ERROR are", status)
 			}
-			req.ExecutionId, req.Output, req.Status = args[0], text, apiv1.Task_Status(v)
+			req.ExecutionId, req.Output, req.Status = args[0], text, v
 			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
 				res, err := c.Executions().Signal(ctx, req)
 				if err != nil {

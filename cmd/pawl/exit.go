@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
-	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
-	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
+	pawl "github.com/pawlhq/pawl/sdk"
 )
 
 // The exit codes of the commands that talk to a cluster.
@@ -44,6 +44,8 @@ func (e *codedError) Unwrap() error { return e.err }
 func exitCode(err error) int {
 	var usage *usageError
 	var coded *codedError
+	var coder exitCoder
+	var remote *pawl.Error
 	switch {
 	case err == nil:
 		return 0
@@ -51,93 +53,135 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.As(err, &usage):
 		return exitUsage
-	case serverExit(err) != 0:
-		return serverExit(err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return exitUnknown
-	}
-	var remote *connect.Error
-	if !errors.As(err, &remote) {
-		return exitFailed
-	}
-	if d := detailOf(err); d != nil && !d.Definite && d.Code == "unknown_outcome" {
-		return exitUnknown
-	}
-	return codeOf(remote.Code())
-}
-
-// exitCoder is an error of a node that knows how the process is to end.
-type exitCoder interface{ ExitCode() int }
-
-func serverExit(err error) int {
-	var coder exitCoder
-	if errors.As(err, &coder) {
+	case errors.As(err, &coder):
 		return coder.ExitCode()
-	}
-	return 0
-}
-
-func codeOf(c connect.Code) int {
-	switch c {
-	case connect.CodeNotFound:
-		return exitNotFound
-	case connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodeFailedPrecondition, connect.CodePermissionDenied,
-		connect.CodeUnauthenticated, connect.CodeResourceExhausted, connect.CodeOutOfRange, connect.CodeUnimplemented:
-		return exitRefused
-	case connect.CodeUnavailable:
-		return exitUnreachable
-	case connect.CodeDeadlineExceeded, connect.CodeUnknown, connect.CodeAborted:
+	case errors.As(err, &remote):
+		return remoteExit(remote)
+	case errors.Is(err, context.DeadlineExceeded):
 		return exitUnknown
 	}
 	return exitFailed
 }
 
-// detailOf is what a server says about an error, nil when it says nothing.
-func detailOf(err error) *apiv1.ErrorDetail {
-	var remote *connect.Error
-	if !errors.As(err, &remote) {
-		return nil
+// exitCoder is an error of a node that knows how the process is to end.
+type exitCoder interface{ ExitCode() int }
+
+// remoteExit gives the code for an answer of a cluster, or for none.
+func remoteExit(e *pawl.Error) int {
+	switch {
+	case errors.Is(e, pawl.ErrUnknownOutcome):
+		return exitUnknown
+	case errors.Is(e, pawl.ErrNotFound):
+		return exitNotFound
+	case errors.Is(e, pawl.ErrUnavailable):
+		return exitUnreachable
 	}
-	for _, d := range remote.Details() {
-		if v, decodeErr := d.Value(); decodeErr == nil {
-			if detail, ok := v.(*apiv1.ErrorDetail); ok {
-				return detail
-			}
+	switch e.Code {
+	case "internal", "faulted":
+		return exitFailed
+	case "deadline", "deadline_exceeded", "canceled", "unknown_outcome":
+		return exitUnknown
+	}
+	return exitRefused
+}
+
+// problem is an error as it is printed with -o json: one object on standard error.
+type problem struct {
+	Error       string    `json:"error"`
+	Code        string    `json:"code,omitempty"`
+	Exit        int       `json:"exit"`
+	Field       string    `json:"field,omitempty"`
+	ExecutionID string    `json:"execution_id,omitempty"`
+	TaskID      string    `json:"task_id,omitempty"`
+	Problems    []finding `json:"problems,omitempty"`
+}
+
+// finding is one thing wrong with a document.
+type finding struct {
+	File    string `json:"file,omitempty"`
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// text names the place, when there is one, and what is wrong there.
+func (f finding) text() string {
+	at := f.Path
+	if f.File != "" {
+		at = strings.TrimSuffix(f.File+": "+f.Path, ": ")
+	}
+	if at == "" {
+		return f.Message
+	}
+	return at + ": " + f.Message
+}
+
+// findingsError refuses documents for what is wrong with them.
+type findingsError struct {
+	summary  string
+	code     int
+	findings []finding
+}
+
+func (e *findingsError) Error() string { return e.summary }
+
+// ExitCode is what the command that found them ends with.
+func (e *findingsError) ExitCode() int { return e.code }
+
+// describe turns an error into what is printed of it.
+func describe(err error) problem {
+	p := problem{Error: err.Error(), Exit: exitCode(err)}
+	var remote *pawl.Error
+	if errors.As(err, &remote) {
+		p.Code, p.Field, p.ExecutionID, p.TaskID = remote.Code, remote.Field, remote.ExecutionID, remote.TaskID
+		for _, x := range remote.Problems {
+			p.Problems = append(p.Problems, finding{Path: x.Path, Message: x.Message})
 		}
 	}
-	return nil
+	var found *findingsError
+	if errors.As(err, &found) {
+		p.Code, p.Problems = "invalid_definition", found.findings
+	}
+	return p
 }
 
 // fail tells an error on standard error and gives the exit code.
-func fail(cmd *cobra.Command, err error) int {
-	out := cmd.ErrOrStderr()
-	text, word := err.Error(), ""
-	var remote *connect.Error
-	if errors.As(err, &remote) {
-		text = remote.Message()
+func fail(cmd *cobra.Command, err error, args []string) int {
+	out, p := cmd.ErrOrStderr(), describe(err)
+	if asksForJSON(cmd, args) {
+		line, encodeErr := json.Marshal(p)
+		if encodeErr == nil {
+			fmt.Fprintln(out, string(line))
+			return p.Exit
+		}
 	}
-	detail := detailOf(err)
-	if detail != nil {
-		word = detail.Code
-	}
-	if f := cmd.PersistentFlags().Lookup("output"); f != nil && f.Value.String() == "json" {
-		problem := struct {
-			Error    string           `json:"error"`
-			Code     string           `json:"code,omitempty"`
-			Exit     int              `json:"exit"`
-			Field    string           `json:"field,omitempty"`
-			Problems []*apiv1.Problem `json:"problems,omitempty"`
-		}{Error: text, Code: word, Exit: exitCode(err), Field: detail.GetField(), Problems: detail.GetProblems()}
-		line, _ := json.Marshal(problem)
-		fmt.Fprintln(out, string(line))
-		return exitCode(err)
-	}
-	if word != "" {
-		text += " (" + word + ")"
+	text := p.Error
+	if p.Code != "" {
+		text += " (" + p.Code + ")"
 	}
 	fmt.Fprintln(out, "pawl: "+text)
-	for _, p := range detail.GetProblems() {
-		fmt.Fprintf(out, "  %s: %s\n", p.Path, p.Message)
+	for _, x := range p.Problems {
+		fmt.Fprintln(out, "  "+x.text())
 	}
-	return exitCode(err)
+	return p.Exit
+}
+
+// asksForJSON also looks at the arguments themselves: flags behind a wrong one were
+// not read.
+func asksForJSON(cmd *cobra.Command, args []string) bool {
+	if f := cmd.PersistentFlags().Lookup("output"); f != nil && f.Value.String() == "json" {
+		return true
+	}
+	for i, a := range args {
+		switch a {
+		case "--":
+			return false
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			if i+1 < len(args) && args[i+1] == "json" {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,7 @@ import (
 )
 
 // globals are the flags of every command that talks to a cluster. Each has a twin in
-// the environment: PAWL_ and its name.
+// the environment.
 type globals struct {
 	address string
 	output  string
@@ -25,8 +26,16 @@ func (g *globals) flags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&g.address, "address", env("PAWL_ADDR", "127.0.0.1:8080"), "client addresses of the cluster, comma separated (PAWL_ADDR)")
 	f.StringVarP(&g.output, "output", "o", env("PAWL_OUTPUT", "table"), "output format: table or json (PAWL_OUTPUT)")
-	f.DurationVar(&g.timeout, "timeout", envDuration("PAWL_TIMEOUT", 30*time.Second), "how long a call may take (PAWL_TIMEOUT)")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	g.timeout = defaultTimeout
+	f.DurationVar(&g.timeout, "timeout", g.timeout, "how long a call may take (PAWL_TIMEOUT)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if v, ok := os.LookupEnv("PAWL_TIMEOUT"); ok && !cmd.Flags().Changed("timeout") {
+			d, err := time.ParseDuration(v)
+			if err != nil {
+				return usagef("PAWL_TIMEOUT: %q is not a duration such as 30s", v)
+			}
+			g.timeout = d
+		}
 		if g.output != "table" && g.output != "json" {
 			return usagef("output: %q is not known; table and json are", g.output)
 		}
@@ -44,24 +53,39 @@ func env(name, otherwise string) string {
 	return otherwise
 }
 
-func envDuration(name string, otherwise time.Duration) time.Duration {
-	if d, err := time.ParseDuration(os.Getenv(name)); err == nil {
-		return d
-	}
-	return otherwise
-}
-
 func (g *globals) json() bool { return g.output == "json" }
+
+const (
+	// defaultTimeout is how long a call may take unless somebody says otherwise.
+	defaultTimeout = 30 * time.Second
+	// connectLimit bounds the search for a node that answers. It is longer than one
+	// silent host takes, and does not wait for a leader.
+	connectLimit = 5 * time.Second
+)
 
 // dial connects to the cluster; the context it gives ends with the call's time.
 func (g *globals) dial(ctx context.Context) (*pawl.Client, context.Context, context.CancelFunc, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	c, err := pawl.Dial(ctx, pawl.WithAddresses(strings.Split(g.address, ",")...))
+	c, err := g.connect(ctx)
 	if err != nil {
-		cancel()
-		return nil, nil, nil, &codedError{exitUnreachable, fmt.Errorf("connect to %s: %w", g.address, err)}
+		return nil, nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	return c, ctx, cancel, nil
+}
+
+// connect finds a node that answers.
+func (g *globals) connect(ctx context.Context) (*pawl.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(g.timeout, connectLimit))
+	defer cancel()
+	c, err := pawl.Dial(ctx, pawl.WithAddresses(strings.Split(g.address, ",")...))
+	var silent *pawl.Error
+	switch {
+	case err == nil:
+		return c, nil
+	case !errors.As(err, &silent):
+		return nil, usagef("address: %w", err)
+	}
+	return nil, &codedError{exitUnreachable, fmt.Errorf("no node answers at %s: %w", g.address, err)}
 }
 
 // call runs f with a connected client.
@@ -76,23 +100,44 @@ func (g *globals) call(cmd *cobra.Command, f func(ctx context.Context, c *pawl.C
 }
 
 // payload reads a JSON argument: the text itself, @file, or - for standard input.
-func payload(cmd *cobra.Command, arg string) (string, error) {
+func payload(cmd *cobra.Command, field, arg string) (string, error) {
+	in := cmd.InOrStdin()
 	switch {
-	case arg == "-":
-		b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxPayload))
-		return string(b), err
 	case strings.HasPrefix(arg, "@"):
-		b, err := os.ReadFile(arg[1:])
+		f, err := os.Open(arg[1:])
 		if err != nil {
-			return "", usagef("%w", err)
+			return "", usagef("%s: %w", field, err)
 		}
-		return string(b), nil
+		defer f.Close()
+		in = f
+	case arg != "-":
+		return arg, nil
 	}
-	return arg, nil
+	b, err := io.ReadAll(io.LimitReader(in, maxPayload+1))
+	if err != nil {
+		return "", usagef("%s: %w", field, err)
+	}
+	if len(b) > maxPayload {
+		return "", &codedError{exitRefused, fmt.Errorf("%s: has more than the %d bytes that are allowed", field, maxPayload)}
+	}
+	return string(b), nil
 }
 
-// maxPayload bounds what is read from standard input: more than a server takes.
-const maxPayload = 2 << 20
+// maxPayload is what a server takes in one request.
+const maxPayload = 1 << 20
+
+// unknownCommand refuses what is no command, and names those that are like it.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // edits
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return usagef("%s has no command %q%s; see %s --help", cmd.CommandPath(), args[0], near, cmd.CommandPath())
+}
 
 func noArgs(cmd *cobra.Command, args []string) error { return wantArgs(0, 0)(cmd, args) }
 
@@ -120,12 +165,7 @@ func argCount(least, most int) string {
 
 // group makes a command that only holds others.
 func group(use, short, example string, aliases []string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Example: example, Aliases: aliases, Args: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usagef("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
-		}
-		return nil
-	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	c := &cobra.Command{Use: use, Short: short, Example: example, Aliases: aliases, Args: unknownCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	c.AddCommand(children...)
 	return c
 }

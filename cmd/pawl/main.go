@@ -20,7 +20,7 @@ func main() {
 	defer stop()
 	cmd := newRoot()
 	if err := cmd.ExecuteContext(ctx); err != nil {
-		os.Exit(fail(cmd, err))
+		os.Exit(fail(cmd, err, os.Args[1:]))
 	}
 }
 
@@ -41,6 +41,8 @@ wrong cluster or identity, 70 to 74 for faults that its log names.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	g.flags(root)

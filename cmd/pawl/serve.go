@@ -55,7 +55,7 @@ func serverFlags(f *pflag.FlagSet, d *server.Config) {
 	f.IntVar(&d.Expect, "expect", d.Expect, "how many nodes found the cluster together: 1, 3 or 5 (PAWL_EXPECT)")
 	f.StringVar(&d.Profile, "profile", d.Profile, "lan, fast or wan: how soon a silent leader is noticed (PAWL_PROFILE)")
 	f.StringVar(&d.LogLevel, "log-level", d.LogLevel, "debug, info, warn or error (PAWL_LOG_LEVEL)")
-	f.BoolVar(&d.WithoutTLS, "listen-without-tls", d.WithoutTLS, "accept addresses beyond loopback although nothing is encrypted")
+	f.BoolVar(&d.WithoutTLS, "listen-without-tls", d.WithoutTLS, "accept addresses beyond loopback although nothing is encrypted (PAWL_LISTEN_WITHOUT_TLS)")
 }
 
 func loadConfig(flags *pflag.FlagSet, file string) (server.Config, error) {
@@ -81,7 +81,7 @@ func loadConfig(flags *pflag.FlagSet, file string) (server.Config, error) {
 func newLog(cmd *cobra.Command, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, &server.ConfigError{Setting: "log_level", Origin: "flags, file or environment", Problem: fmt.Sprintf("%q is not debug, info, warn or error", level)}
+		return nil, &server.ConfigError{Setting: "log_level", Origin: "flags, environment or file", Problem: fmt.Sprintf("%q is not debug, info, warn or error", level)}
 	}
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: l})), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,8 @@ func newTaskPoll(g *globals) *cobra.Command {
 			if len(req.Types) == 0 {
 				return usagef("type: name at least one task type with --type")
 			}
+			// The wait is part of what was asked for, on top of the time of a call.
+			g.timeout += max(0, time.Duration(req.TimeoutMillis)*time.Millisecond)
 			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
 				res, err := c.Tasks().Poll(ctx, req)
 				if err != nil {
@@ -78,7 +81,7 @@ func newTaskComplete(g *globals) *cobra.Command {
 		Long:    "Finish a task with success. Without --lease the report is unfenced: it counts whoever works on the task.",
 		Example: "  pawl task complete 00000000-0000-8… --lease 123 --output '{\"paid\":true}'", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, output)
+			text, err := payload(cmd, "output", output)
 			if err != nil {
 				return err
 			}
@@ -110,7 +113,7 @@ func newTaskFail(g *globals) *cobra.Command {
 		Use: "fail TASK", Short: "Finish a task without success",
 		Example: "  pawl task fail 00000000-0000-8… --lease 123 --reason 'card refused' --terminal", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, output)
+			text, err := payload(cmd, "output", output)
 			if err != nil {
 				return err
 			}

@@ -38,6 +38,9 @@ PAWL_LEASE and PAWL_ATTEMPT in its environment. The worker runs until it is inte
 			if len(f.types) == 0 || f.command == "" {
 				return usagef("name a task type with --type and a command with --exec")
 			}
+			if f.concurrency < 1 || f.concurrency > maxConcurrency {
+				return usagef("concurrency: %d is not from 1 to %d", f.concurrency, maxConcurrency)
+			}
 			return runWorker(cmd, g, f)
 		},
 	}
@@ -48,10 +51,13 @@ PAWL_LEASE and PAWL_ATTEMPT in its environment. The worker runs until it is inte
 	return c
 }
 
+// maxConcurrency bounds the commands that run at a time: each is a process.
+const maxConcurrency = 1000
+
 func runWorker(cmd *cobra.Command, g *globals, f workerFlags) error {
-	c, err := pawl.Dial(cmd.Context(), pawl.WithAddresses(strings.Split(g.address, ",")...))
+	c, err := g.connect(cmd.Context())
 	if err != nil {
-		return &codedError{exitUnreachable, err}
+		return err
 	}
 	defer c.Close()
 	var opts []pawl.WorkerOption

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +29,7 @@ type Config struct {
 	PeerListen string `yaml:"peer_listen"`
 	// PeerAdvertise is the address that other nodes are told; PeerListen when empty.
 	PeerAdvertise string `yaml:"peer_advertise"`
-	// Gossip finds peers on the same host port as PeerListen plus two. Off when false.
+	// Gossip finds peers by packets on the UDP port of PeerListen. Off when false.
 	Gossip bool `yaml:"gossip"`
 	// Join lists peer addresses to try, comma separated.
 	Join string `yaml:"join"`
@@ -40,6 +42,9 @@ type Config struct {
 	LogLevel string `yaml:"log_level"`
 	// WithoutTLS allows addresses beyond loopback although nothing is encrypted yet.
 	WithoutTLS bool `yaml:"listen_without_tls"`
+
+	// origins says where settings that are no defaults came from.
+	origins map[string]string
 }
 
 // Defaults is the configuration of a node that is told nothing.
@@ -74,7 +79,9 @@ func settings(c *Config) []setting {
 	v := reflect.ValueOf(c).Elem()
 	var out []setting
 	for i := range v.NumField() {
-		out = append(out, setting{name: v.Type().Field(i).Tag.Get("yaml"), value: v.Field(i)})
+		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" {
+			out = append(out, setting{name: name, value: v.Field(i)})
+		}
 	}
 	return out
 }
@@ -99,7 +106,11 @@ func (c *Config) File(path string) error {
 	if err := yaml.NewDecoder(bytes.NewReader(src)).Decode(&keys); err != nil && !errors.Is(err, io.EOF) {
 		return &ConfigError{Setting: "config", Origin: "file " + path, Problem: err.Error()}
 	}
-	for key, node := range keys {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		node := keys[key]
+		if node.Kind != yaml.ScalarNode {
+			return &ConfigError{Setting: key, Origin: "file " + path, Problem: "must be a single value"}
+		}
 		if err := c.set(key, node.Value, "file "+path); err != nil {
 			return err
 		}
@@ -144,6 +155,10 @@ func (c *Config) set(name, value, origin string) error {
 			}
 			s.value.SetBool(b)
 		}
+		if c.origins == nil {
+			c.origins = map[string]string{}
+		}
+		c.origins[name] = origin
 		return nil
 	}
 	return &ConfigError{Setting: name, Origin: origin, Problem: "is not a setting; did you mean " + nearest(name, Names()) + "?"}
@@ -183,7 +198,11 @@ func distance(a, b string) int {
 // Check says what is wrong with c as a whole.
 func (c *Config) Check() error {
 	bad := func(setting, problem string) error {
-		return &ConfigError{Setting: setting, Origin: "flags, file or environment", Problem: problem}
+		origin, ok := c.origins[setting]
+		if !ok {
+			origin = "default"
+		}
+		return &ConfigError{Setting: setting, Origin: origin, Problem: problem}
 	}
 	for _, a := range []struct{ name, addr string }{{"listen", c.Listen}, {"peer_listen", c.PeerListen}} {
 		host, _, err := net.SplitHostPort(a.addr)
@@ -191,7 +210,7 @@ func (c *Config) Check() error {
 			return bad(a.name, fmt.Sprintf("%q is not HOST:PORT", a.addr))
 		}
 		if ip := net.ParseIP(host); !c.WithoutTLS && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return bad(a.name, "is not a loopback address, and nothing is encrypted yet: set listen_without_tls to accept that")
+			return bad(a.name, fmt.Sprintf("%q is not a loopback address, and nothing is encrypted yet: set listen_without_tls to accept that", a.addr))
 		}
 	}
 	switch c.Profile {
