@@ -179,6 +179,9 @@ func (c *caller) WrapStreamingClient(next connect.StreamingClientFunc) connect.S
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
 		n := c.nodes.pick()
 		conn := next(context.WithValue(ctx, targetKey{}, n), spec)
+		// The transport looks at the context only while it waits for the answer to
+		// begin; after that a stream ends by closing what is read from.
+		context.AfterFunc(ctx, func() { _ = conn.CloseResponse() })
 		return &stream{StreamingClientConn: conn, ctx: ctx, caller: c, node: n}
 	}
 }
