@@ -158,6 +158,13 @@ func (c *chaos) step() {
 		e.Commands = append(e.Commands, &Command{Body: &BeginTerm{Node: testNode, Boot: c.boot, Gap: gap}})
 	case 2, 3, 4:
 		c.now += Millis(c.r.IntN(3000))
+	case 5: // a verb on the heels of a parent's end
+		for id := range c.a.waits.tree.All() {
+			if t, _ := c.a.tasks.get(id); !t.child.IsZero() && c.r.IntN(3) == 0 {
+				e.Commands = append(e.Commands, &Command{Body: &TerminateExecution{Exec: id.Exec}}, &Command{Body: &PauseExecution{Exec: id.Exec}})
+				break
+			}
+		}
 	}
 	if c.r.IntN(3) == 0 {
 		c.lone()
