@@ -28,6 +28,7 @@ type fleet struct {
 type process struct {
 	name         string
 	client, peer string
+	debug        string // address of profiles
 	dir          string
 	args         []string
 
@@ -43,15 +44,15 @@ func newFleet(dir string, n int, profile string) (*fleet, error) {
 		return nil, err
 	}
 	f := &fleet{dir: dir, program: program, profile: profile}
-	addrs, err := freeAddrs(2 * n)
+	addrs, err := freeAddrs(3 * n)
 	if err != nil {
 		return nil, err
 	}
-	peers := strings.Join(addrs[n:], ",")
+	peers := strings.Join(addrs[n:2*n], ",")
 	for i := range n {
-		p := &process{name: fmt.Sprintf("n%d", i+1), client: addrs[i], peer: addrs[n+i], dir: filepath.Join(dir, fmt.Sprintf("n%d", i+1))}
+		p := &process{name: fmt.Sprintf("n%d", i+1), client: addrs[i], peer: addrs[n+i], debug: addrs[2*n+i], dir: filepath.Join(dir, fmt.Sprintf("n%d", i+1))}
 		p.args = []string{"server", "--data", p.dir, "--listen", p.client, "--peer-listen", p.peer, "--expect", fmt.Sprint(n),
-			"--join", peers, "--profile", profile, "--gossip=false", "--log-level", "warn"}
+			"--join", peers, "--profile", profile, "--gossip=false", "--log-level", "warn", "--debug-listen", p.debug}
 		f.nodes = append(f.nodes, p)
 	}
 	return f, nil

@@ -54,6 +54,7 @@ func serverFlags(f *pflag.FlagSet, d *server.Config) {
 	f.StringVar(&d.Join, "join", d.Join, "peer addresses to try, comma separated (PAWL_JOIN)")
 	f.IntVar(&d.Expect, "expect", d.Expect, "how many nodes found the cluster together: 1, 3 or 5 (PAWL_EXPECT)")
 	f.StringVar(&d.Profile, "profile", d.Profile, "lan, fast or wan: how soon a silent leader is noticed (PAWL_PROFILE)")
+	f.StringVar(&d.DebugListen, "debug-listen", d.DebugListen, "loopback address for profiles; off when empty (PAWL_DEBUG_LISTEN)")
 	f.StringVar(&d.LogLevel, "log-level", d.LogLevel, "debug, info, warn or error (PAWL_LOG_LEVEL)")
 	f.BoolVar(&d.WithoutTLS, "listen-without-tls", d.WithoutTLS, "accept addresses beyond loopback although nothing is encrypted (PAWL_LISTEN_WITHOUT_TLS)")
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Expect int `yaml:"expect"`
 	// Profile is lan, fast or wan: how soon a silent leader is noticed.
 	Profile string `yaml:"profile"`
+	// DebugListen is a loopback address for profiles; off when empty.
+	DebugListen string `yaml:"debug_listen"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `yaml:"log_level"`
 	// WithoutTLS allows addresses beyond loopback although nothing is encrypted yet.
@@ -211,6 +213,12 @@ func (c *Config) Check() error {
 		}
 		if ip := net.ParseIP(host); !c.WithoutTLS && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return bad(a.name, fmt.Sprintf("%q is not a loopback address, and nothing is encrypted yet: set listen_without_tls to accept that", a.addr))
+		}
+	}
+	if c.DebugListen != "" {
+		host, _, err := net.SplitHostPort(c.DebugListen)
+		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return bad("debug_listen", fmt.Sprintf("%q is not a loopback HOST:PORT", c.DebugListen))
 		}
 	}
 	switch c.Profile {

@@ -46,6 +46,7 @@ type Node struct {
 	api    *transport.Server
 	ln     net.Listener
 	finder *finder
+	debug  string // where profiles are served, empty for nowhere
 }
 
 // The proof that the parts fit.
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config, opts Options) (*Node, error) {
 }
 
 func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node, error) {
-	n := &Node{log: opts.Log, ln: ln}
+	n := &Node{log: opts.Log, ln: ln, debug: cfg.DebugListen}
 	finder := &finder{log: opts.Log, cfg: cfg}
 	var err error
 	n.parts, err = cluster.Open(ctx, clusterConfig(cfg, opts, ln), cluster.Deps{
@@ -172,6 +173,13 @@ func (n *Node) Run(ctx context.Context) error {
 			failed <- fmt.Errorf("scheduler: %w", err)
 		}
 	})
+	if n.debug != "" {
+		running.Go(func() {
+			if err := serveDebug(inner, n.debug); err != nil {
+				n.log.Warn("no profiles", "err", err)
+			}
+		})
+	}
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	served := make(chan error, 1)
