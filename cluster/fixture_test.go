@@ -333,6 +333,7 @@ func (n *node) kill(keep disk.Keep) {
 	time.Sleep(5 * time.Millisecond) // what is committed is applied, and so answered
 	n.p.Raft.Shutdown()              // raft panics on a disk that fails; a real process would be gone
 	n.fs.Crash(keep)
+	n.fs.Clear()
 	n.cancel()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -48,7 +48,8 @@ type Parts struct {
 	trans    *peer.Transport
 	stop     context.CancelFunc // ends what Open started
 	wg       sync.WaitGroup     // of it
-	driven   atomic.Bool        // Run has begun
+	begun    atomic.Bool        // Run was called, or may not be any more
+	driven   atomic.Bool        // Run has told the network who answers what
 	closing  chan struct{}      // closed to end Run
 	ended    chan struct{}      // closed when Run has ended
 	once     sync.Once          // of Close

@@ -29,6 +29,9 @@ const (
 // Run drives a node until Close is called, or until ctx ends, which stops it without
 // handing anything over. It is called once, with the parts that need Open's.
 func Run(ctx context.Context, p *Parts, h Host) error {
+	if !p.begun.CompareAndSwap(false, true) {
+		return nil // closed before
+	}
 	defer close(p.ended)
 	p.Proposer.stamper, p.Leadership.host = h.Stamper, h.Leader
 	p.Slots.host, p.Slots.local = h.SlotHost, h.Deliver
@@ -108,12 +111,13 @@ func Close(ctx context.Context, p *Parts) error {
 }
 
 func (p *Parts) close(ctx context.Context) error {
+	runs := !p.begun.CompareAndSwap(false, true)
 	if p.driven.Load() {
 		p.yield(ctx)
 		p.Proposer.calls.close()
 		p.settle(ctx)
-		close(p.closing)
 	}
+	close(p.closing)
 	if p.Raft != nil {
 		done := make(chan struct{})
 		go func() {
@@ -128,7 +132,7 @@ func (p *Parts) close(ctx context.Context) error {
 			p.deps.Log.Warn("raft does not stop")
 		}
 	}
-	if p.driven.Load() {
+	if runs {
 		<-p.ended
 		p.Proposer.calls.abandon(errClosing)
 	}

@@ -449,7 +449,6 @@ func (c *testCluster) frozen(n *node) time.Duration {
 		return len(n.exits) > 0
 	})
 	took := time.Since(begun)
-	n.fs.Clear()
 	n.kill(disk.KeepNone)
 	wg.Wait()
 	return took
@@ -505,7 +504,6 @@ func TestKillBetweenSnapshotAndCompaction(t *testing.T) {
 			if err := n.p.Snapshots.Take(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			n.fs.Clear()
 			n.kill(disk.KeepNone)
 			n.restart()
 			if list, err := n.p.stores.snaps.List(); err != nil || len(list) != 1 {
@@ -546,7 +544,6 @@ func TestKillDuringInstallEachChunk(t *testing.T) {
 				installs++
 			}
 			n.kill(disk.KeepSome)
-			n.fs.Clear()
 			n.restart()
 			c.agree()
 		}
