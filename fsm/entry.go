@@ -146,7 +146,7 @@ func readCommand(r *reader) *Command {
 		r.fail(ErrCorrupt)
 	}
 	if r.err == nil && c.malformed == nil {
-		if bad := Validate(c); bad != nil {
+		if bad := c.check(len(r.val)); bad != nil {
 			c.malformed = bad
 		}
 	}

@@ -13,16 +13,18 @@ func Validate(c *Command) error {
 	if c.Body == nil {
 		return reject(Malformed, "a command needs a body")
 	}
-	if n := c.Size(); n > MaxCommandBytes {
-		return reject(TooLarge, "the request takes ", itoa(int64(n)), " bytes; at most ", itoa(MaxCommandBytes), " are allowed")
-	}
-	if rej := checkName("principal", c.Principal, false); rej != nil {
-		return rej
-	}
-	if rej := c.Body.validate(); rej != nil {
+	if rej := c.check(c.Size()); rej != nil {
 		return rej
 	}
 	return nil
+}
+
+// check is Validate for a command that takes size bytes.
+func (c *Command) check(size int) *Rejection {
+	if size > MaxCommandBytes {
+		return reject(TooLarge, "the request takes ", itoa(int64(size)), " bytes; at most ", itoa(MaxCommandBytes), " are allowed")
+	}
+	return first(checkName("principal", c.Principal, false), c.Body.validate())
 }
 
 // first gives the first rejection of a list of checks.
