@@ -232,7 +232,9 @@ func (d *demo) killLeaders(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.kill()
+		if !p.kill() {
+			return fmt.Errorf("%s had ended before it was killed: %s", p.name, p.lastLog())
+		}
 		d.mu.Lock()
 		d.killed++
 		d.mu.Unlock()

@@ -239,9 +239,9 @@ func newExecutionSignal(g *globals) *cobra.Command {
 	var output, status string
 	c := &cobra.Command{
 		Use: "signal ID", Short: "End the WAIT that an execution stands at",
-		Example: "  pawl execution signal 00000000-0000-8… --output '{\"tracking\":\"42\"}'", Args: wantArgs(1, 1),
+		Example: "  pawl execution signal 00000000-0000-8… --payload '{\"tracking\":\"42\"}'", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, "output", output)
+			text, err := payload(cmd, "payload", output)
 			if err != nil {
 				return err
 			}
@@ -259,7 +259,7 @@ func newExecutionSignal(g *globals) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&output, "output", "{}", "output of the WAIT: a JSON object, @FILE, or -")
+	c.Flags().StringVar(&output, "payload", "{}", "output of the WAIT: a JSON object, @FILE, or -")
 	c.Flags().StringVar(&status, "status", "COMPLETED", "how the WAIT ends")
 	c.Flags().StringVar(&req.Ref, "ref", "", "only a WAIT of this reference name")
 	c.Flags().StringVar(&req.Reason, "reason", "", "reason, when it does not succeed")

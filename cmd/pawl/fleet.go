@@ -131,24 +131,29 @@ func (p *process) start(program string) error {
 	return nil
 }
 
-// kill ends the process as a power cut would, and waits until it is gone.
-func (p *process) kill() {
+// kill ends the process with SIGKILL, as a power cut would, and waits until it is gone.
+// It reports whether that is what ended it.
+func (p *process) kill() bool {
 	p.mu.Lock()
 	cmd, done := p.cmd, p.done
 	p.mu.Unlock()
 	if cmd == nil {
-		return
+		return false
 	}
 	_ = cmd.Process.Kill() // an error says that it has ended
 	<-done
+	how, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && how.Signaled() && how.Signal() == syscall.SIGKILL
 }
 
-func (p *process) stop(within time.Duration) {
+// stop asks the process to end, kills it when it does not, and gives its exit code, -1
+// when it was killed or never ran.
+func (p *process) stop(within time.Duration) int {
 	p.mu.Lock()
 	cmd, done := p.cmd, p.done
 	p.mu.Unlock()
 	if cmd == nil {
-		return
+		return -1
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM) // an error says that it has ended
 	select {
@@ -156,6 +161,7 @@ func (p *process) stop(within time.Duration) {
 	case <-time.After(within):
 		p.kill()
 	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // ready waits until the node serves, or says from its log why it does not.

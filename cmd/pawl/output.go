@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,12 +15,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// printJSON prints one value as JSON. A message is printed as the API writes it.
+// printJSON prints one value as JSON, on one line. A message is printed as the API writes
+// it, with its empty fields, so that scripts find each name they ask for.
 func printJSON(cmd *cobra.Command, v any) error {
 	var line []byte
 	var err error
 	if m, ok := v.(proto.Message); ok {
 		line, err = protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
+		var same bytes.Buffer // protojson varies its spaces from build to build
+		if err == nil && json.Compact(&same, line) == nil {
+			line = same.Bytes()
+		}
 	} else {
 		line, err = json.Marshal(v)
 	}

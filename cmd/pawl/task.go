@@ -13,7 +13,7 @@ import (
 
 func newTask(g *globals) *cobra.Command {
 	return group("task", "Work on tasks by hand",
-		"  pawl task poll --type charge_card\n  pawl task complete TASK --lease 123 --output '{\"paid\":true}'", nil,
+		"  pawl task poll --type charge_card\n  pawl task complete TASK --lease 123 --result '{\"paid\":true}'", nil,
 		newTaskGet(g), newTaskPoll(g), newTaskComplete(g), newTaskFail(g))
 }
 
@@ -79,9 +79,9 @@ func newTaskComplete(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "complete TASK", Short: "Finish a task with success",
 		Long:    "Finish a task with success. Without --lease the report is unfenced: it counts whoever works on the task.",
-		Example: "  pawl task complete 00000000-0000-8… --lease 123 --output '{\"paid\":true}'", Args: wantArgs(1, 1),
+		Example: "  pawl task complete 00000000-0000-8… --lease 123 --result '{\"paid\":true}'", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, "output", output)
+			text, err := payload(cmd, "result", output)
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func newTaskComplete(g *globals) *cobra.Command {
 		},
 	}
 	c.Flags().Uint64Var(&lease, "lease", 0, "lease that the poll gave")
-	c.Flags().StringVar(&output, "output", "{}", "output: a JSON object, @FILE, or -")
+	c.Flags().StringVar(&output, "result", "{}", "output of the task: a JSON object, @FILE, or -")
 	c.Flags().StringVar(&requestID, "request-id", "", "makes the call repeatable")
 	return c
 }
@@ -113,7 +113,7 @@ func newTaskFail(g *globals) *cobra.Command {
 		Use: "fail TASK", Short: "Finish a task without success",
 		Example: "  pawl task fail 00000000-0000-8… --lease 123 --reason 'card refused' --terminal", Args: wantArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := payload(cmd, "output", output)
+			text, err := payload(cmd, "result", output)
 			if err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func newTaskFail(g *globals) *cobra.Command {
 	c.Flags().Uint64Var(&lease, "lease", 0, "lease that the poll gave")
 	c.Flags().StringVar(&reason, "reason", "", "why")
 	c.Flags().BoolVar(&terminal, "terminal", false, "no further attempt")
-	c.Flags().StringVar(&output, "output", "{}", "output: a JSON object, @FILE, or -")
+	c.Flags().StringVar(&output, "result", "{}", "output of the task: a JSON object, @FILE, or -")
 	c.Flags().StringVar(&requestID, "request-id", "", "makes the call repeatable")
 	return c
 }

@@ -93,6 +93,10 @@ func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node
 		finder.stop()
 		return nil, err
 	}
+	if err := checkNeighbours(ctx, n.parts.Net, n.parts.Cluster, cfg.Seeds()); err != nil {
+		finder.stop()
+		return nil, errors.Join(err, cluster.Close(ctx, n.parts))
+	}
 	n.sched, err = scheduler.New(scheduler.Config{
 		Node: n.parts.Node, Boot: n.parts.Boot, Proposer: n.parts.Proposer, Deliverer: n.parts.Slots,
 		Registrar: n.parts.Slots, Clock: n.parts.Clock, View: n.parts.Replica.View, Log: opts.Log,
