@@ -158,7 +158,7 @@ func (s *soak) slow(n *node, long time.Duration) {
 func TestVirtualHour(t *testing.T) {
 	long := time.Hour
 	if raceEnabled || testing.Short() {
-		long = 5 * time.Minute
+		long = 2 * time.Minute
 	}
 	sd := seed(t)
 	begun := time.Now()

@@ -193,8 +193,10 @@ func TestProposerResolvesLostLeadershipFromTheLog(t *testing.T) {
 			}
 			r.other(i) // certainly not: it may be proposed again
 			time.Sleep(time.Second)
+			synctest.Wait()
 			r.p.open(2)
 			time.Sleep(time.Second)
+			synctest.Wait()
 			f = r.raft.take(t, 1)[0]
 			r.apply(r.store(f), f)
 			f.err <- nil
@@ -215,6 +217,7 @@ func TestProposerSaysUnknownAtTheDeadlineOnly(t *testing.T) {
 		f := r.raft.take(t, 1)[0]
 		i := r.store(f)
 		time.Sleep(time.Minute) // the future hangs
+		synctest.Wait()
 		if res.n != 1 || !errors.Is(res.err, fsm.ErrUnknown) || fsm.Definite(res.err) {
 			t.Fatalf("after %s: %+v", time.Since(begun), res)
 		}
@@ -270,6 +273,7 @@ func TestProposerRefusedBeforeTheLogTriesAgain(t *testing.T) {
 			f := r.raft.take(t, 1)[0]
 			f.err <- refusal
 			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
 			f = r.raft.take(t, 1)[0]
 			i := r.store(f)
 			f.err <- nil
@@ -325,6 +329,7 @@ func TestProposerRefusesWhenItsQueueIsFull(t *testing.T) {
 			f.err <- raft.ErrLeadershipLost
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 	})
 }
 
@@ -364,6 +369,7 @@ func TestProposerForwardedOutcomes(t *testing.T) {
 		first := r.away.sent[0]
 		r.p.refuse(first, &fsm.NotLeaderError{})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(r.away.sent) != 2 {
 			t.Fatalf("forwarded %d times, want 2", len(r.away.sent))
 		}
@@ -474,10 +480,12 @@ func everyOrder(t *testing.T, rng *rand.Rand) {
 		}
 		if rng.IntN(3) == 0 {
 			time.Sleep(time.Duration(rng.IntN(50)) * time.Millisecond)
+			synctest.Wait()
 		}
 	}
 	r.p.close()
 	time.Sleep(time.Minute)
+	synctest.Wait()
 	for _, f := range open {
 		f.err <- raft.ErrRaftShutdown
 	}
@@ -487,6 +495,7 @@ func everyOrder(t *testing.T, rng *rand.Rand) {
 	}
 	r.raft.mu.Unlock()
 	r.stop()
+	synctest.Wait()
 	for i, res := range results {
 		n := inLog[names[i]]
 		switch {

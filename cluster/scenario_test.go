@@ -517,7 +517,7 @@ func TestKillBetweenSnapshotAndCompaction(t *testing.T) {
 // A node that dies anywhere in the install of a snapshot gets it again.
 func TestKillDuringInstallEachChunk(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		c := newCluster(t, 3, func(_ int, n *node) { n.cfg.TrailingLogs, n.cfg.WALKeep, n.cfg.WALSegment = 1, 1, 64<<10 })
+		c := newCluster(t, 3, func(_ int, n *node) { n.cfg.TrailingLogs, n.cfg.WALKeep, n.cfg.WALSegment = 1, 1, 32<<10 })
 		defer c.stopAll()
 		l := c.leader()
 		n := c.others(l)[0]
@@ -525,7 +525,7 @@ func TestKillDuringInstallEachChunk(t *testing.T) {
 		for k := 0; k < 14; k++ {
 			n.stop()
 			l = c.leader()
-			big := strings.Repeat("x", 40<<10)
+			big := strings.Repeat("x", 8<<10)
 			for i := range 8 {
 				cmd := put(fmt.Sprintf("i%d-%d", k, i))
 				body := cmd.Body.(*fsm.PutTaskType)
