@@ -16,16 +16,14 @@ const (
 	TooLarge          Code = "too_large"
 	Duplicate         Code = "duplicate_request" // request id used with other content
 	NothingWaits      Code = "nothing_waits"
-	InUse             Code = "in_use"
-	Faulted           Code = "faulted" // the machine caught a fault of its own and rolled back
-	NotSupported      Code = "not_supported"
+	Faulted           Code = "faulted"   // the machine caught a fault of its own and rolled back
 	Exhausted         Code = "exhausted" // a bound of State is reached
 )
 
 // Codes lists every Code, for tests that must meet each.
 func Codes() []Code {
 	return []Code{NotFound, AlreadyExists, Conflict, StaleLease, Busy, Malformed, InvalidDefinition, NoDefinition,
-		TooLarge, Duplicate, NothingWaits, InUse, Faulted, NotSupported, Exhausted}
+		TooLarge, Duplicate, NothingWaits, Faulted, Exhausted}
 }
 
 // Problem is one thing wrong with a document or request.
