@@ -90,7 +90,6 @@ var kinds = map[string]error{
 	"conflict":          ErrConflict,
 	"duplicate_request": ErrConflict,
 	"nothing_waits":     ErrConflict,
-	"in_use":            ErrConflict,
 	"stale_lease":       ErrLeaseLost,
 	"overloaded":        ErrOverloaded,
 	"busy":              ErrOverloaded,

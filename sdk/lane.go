@@ -140,7 +140,7 @@ func refused(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case "malformed", "not_supported", connect.CodeUnimplemented.String(), connect.CodeInvalidArgument.String(),
+	case "malformed", connect.CodeUnimplemented.String(), connect.CodeInvalidArgument.String(),
 		connect.CodeUnauthenticated.String(), connect.CodePermissionDenied.String():
 		return true
 	}

@@ -150,7 +150,7 @@ type ErrorDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A stable word: not_found, already_exists, conflict, stale_lease, busy, malformed,
 	// invalid_definition, no_definition, too_large, duplicate_request, nothing_waits,
-	// in_use, faulted, not_supported, exhausted; or, from the way to the machine:
+	// faulted, exhausted; or, from the way to the machine:
 	// unknown_outcome, no_leader, not_leader, overloaded, deadline, canceled, draining,
 	// internal.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`

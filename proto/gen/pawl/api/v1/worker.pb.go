@@ -88,7 +88,8 @@ func (x *WorkRequest) GetReports() []*Report {
 // Hello introduces a worker.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the worker, for people; it need not be unique.
+	// Name of the worker. A stream takes over the leases of an earlier stream of the same
+	// name, so each process and stream needs one of its own.
 	Worker string `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"`
 	// Queues to serve, at least 1, at most 256.
 	Queues []string `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`

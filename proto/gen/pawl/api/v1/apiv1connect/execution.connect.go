@@ -78,8 +78,9 @@ type ExecutionServiceClient interface {
 	Pause(context.Context, *v1.PauseExecutionRequest) (*v1.PauseExecutionResponse, error)
 	// Resume lets a paused execution go on. Errors: conflict when it is not paused.
 	Resume(context.Context, *v1.ResumeExecutionRequest) (*v1.ResumeExecutionResponse, error)
-	// Terminate ends an execution and the children below it.
-	// Errors: conflict when it has ended.
+	// Terminate ends an execution and the children below it. One that failed or timed out
+	// becomes terminated; one that is terminated stays so. Errors: conflict when it is
+	// completed.
 	Terminate(context.Context, *v1.TerminateExecutionRequest) (*v1.TerminateExecutionResponse, error)
 	// Explain says for each open task of an execution what it waits for. It is exact at
 	// the position of the answer.
@@ -289,8 +290,9 @@ type ExecutionServiceHandler interface {
 	Pause(context.Context, *v1.PauseExecutionRequest) (*v1.PauseExecutionResponse, error)
 	// Resume lets a paused execution go on. Errors: conflict when it is not paused.
 	Resume(context.Context, *v1.ResumeExecutionRequest) (*v1.ResumeExecutionResponse, error)
-	// Terminate ends an execution and the children below it.
-	// Errors: conflict when it has ended.
+	// Terminate ends an execution and the children below it. One that failed or timed out
+	// becomes terminated; one that is terminated stays so. Errors: conflict when it is
+	// completed.
 	Terminate(context.Context, *v1.TerminateExecutionRequest) (*v1.TerminateExecutionResponse, error)
 	// Explain says for each open task of an execution what it waits for. It is exact at
 	// the position of the answer.
