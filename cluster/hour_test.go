@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -155,10 +156,15 @@ func (s *soak) slow(n *node, long time.Duration) {
 	s.net.mu.Unlock()
 }
 
+// TestVirtualHour runs a quarter of it unless PAWL_SOAK gives a duration, such as 1h:
+// an hour of faults takes half a minute or more of two processors.
 func TestVirtualHour(t *testing.T) {
-	long := time.Hour
+	long := 15 * time.Minute
 	if raceEnabled || testing.Short() {
 		long = 2 * time.Minute
+	}
+	if d, err := time.ParseDuration(os.Getenv("PAWL_SOAK")); err == nil {
+		long = d
 	}
 	sd := seed(t)
 	begun := time.Now()
