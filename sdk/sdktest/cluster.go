@@ -126,20 +126,7 @@ func (c *Cluster) found(nodes int) error {
 		if err = c.plan(nodes); err != nil {
 			return err
 		}
-		errs := make([]error, nodes)
-		for i := range c.nodes {
-			c.nodes[i].run = c.launch(i)
-		}
-		for i, n := range c.nodes {
-			errs[i] = n.run.await()
-			if errs[i] != nil {
-				c.halt() // the others wait for this one
-			}
-		}
-		if err = errors.Join(errs...); err == nil {
-			for _, n := range c.nodes {
-				n.cfg.Listen = n.run.server.Addr()
-			}
+		if err = c.launchAll(); err == nil {
 			return nil
 		}
 		c.halt()
@@ -148,6 +135,35 @@ func (c *Cluster) found(nodes int) error {
 		}
 	}
 	return err
+}
+
+// launchAll starts all nodes together, as they wait for one another; so when one fails
+// the others have to be stopped.
+func (c *Cluster) launchAll() error {
+	errs := make([]error, len(c.nodes))
+	runs := make([]*run, len(c.nodes))
+	for i, n := range c.nodes {
+		runs[i] = c.launch(i)
+		n.run = runs[i]
+	}
+	var all sync.WaitGroup
+	for i, r := range runs {
+		all.Go(func() {
+			if errs[i] = r.await(); errs[i] == nil {
+				return
+			}
+			for _, other := range runs {
+				other.cancel()
+			}
+		})
+	}
+	all.Wait()
+	for i, r := range runs {
+		if errs[i] == nil {
+			c.nodes[i].cfg.Listen = r.server.Addr()
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // plan gives each node its configuration.
