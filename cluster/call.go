@@ -44,6 +44,9 @@ type call struct {
 	// Guarded by calls.mu.
 	seq   uint64 // of the attempt
 	stage stage
+	// term is the one that the attempt was sent to another node for; 0 when it was not,
+	// or when this node will not see what became of that term.
+	term  uint64
 	tries int
 	held  time.Time // since when nobody is known to take it; zero while somebody is
 	why   error     // the last refusal
@@ -136,6 +139,41 @@ func (t *calls) move(c *call, seq uint64, s stage) bool {
 	return true
 }
 
+// sent notes that the attempt seq goes to the node that leads a term; false if it is
+// not wanted any more.
+func (t *calls) sent(c *call, seq, term uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.over || c.seq != seq {
+		return false
+	}
+	c.stage, c.term = away, term
+	return true
+}
+
+// before gives the attempts that were sent for terms before one. Once an entry of that
+// term is applied here, and they were not, they never will be.
+func (t *calls) before(term uint64) []uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var seqs []uint64
+	for seq, c := range t.bySeq {
+		if c.stage == away && c.term != 0 && c.term < term {
+			seqs = append(seqs, seq)
+		}
+	}
+	return seqs
+}
+
+// blind forgets for which terms attempts were sent: entries went by unseen.
+func (t *calls) blind() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.bySeq {
+		c.term = 0
+	}
+}
+
 // refused notes that the attempt seq certainly came to nothing, and says whether and
 // when to try again. Without a next try the call was answered.
 func (t *calls) refused(seq uint64, why error) (c *call, pause time.Duration, again bool) {
@@ -152,7 +190,7 @@ func (t *calls) refused(seq uint64, why error) (c *call, pause time.Duration, ag
 		t.seq++ // a late answer to the last attempt must not settle the next
 		c.seq = t.seq
 		t.bySeq[c.seq] = c
-		c.stage, c.why = waiting, why
+		c.stage, c.term, c.why = waiting, 0, why
 		pause = min(retryMax, retryMin<<min(c.tries, 6))
 		pause = pause/2 + rand.N(pause/2)
 		c.tries++

@@ -28,18 +28,22 @@ type origin struct {
 // envelope is a log entry: the machine's Entry and what the nodes need to find their
 // own commands in it.
 type envelope struct {
-	nonce   Nonce
+	nonce Nonce
+	// term is that of the leadership that proposed it. In another term it means
+	// nothing: whoever waits for it was told that it will not come.
+	term    uint64
 	origins []origin // one for each command
 	entry   []byte
 }
 
 // appendHead writes all of an envelope but the entry, which is what follows it.
-func appendHead(b []byte, n Nonce, origins []origin) []byte {
+func appendHead(b []byte, n Nonce, term uint64, origins []origin) []byte {
 	w := out{b}
 	w.byte(envelopeVersion)
 	w.node(n.Node)
 	w.num(uint64(n.Boot))
 	w.num(n.Seq)
+	w.num(term)
 	type start struct {
 		node fsm.NodeID
 		boot uint32
@@ -88,7 +92,7 @@ func readEnvelope(b []byte) (envelope, error) {
 	if v := r.byte(); r.err == nil && v != envelopeVersion {
 		return envelope{}, fmt.Errorf("envelope version %d: %w", v, fsm.ErrVersion)
 	}
-	e := envelope{nonce: Nonce{Node: r.node(), Boot: uint32(r.num()), Seq: r.num()}}
+	e := envelope{nonce: Nonce{Node: r.node(), Boot: uint32(r.num()), Seq: r.num()}, term: r.num()}
 	starts := make([]origin, 0, r.count())
 	for range cap(starts) {
 		starts = append(starts, origin{node: r.node(), boot: uint32(r.num())})

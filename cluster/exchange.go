@@ -65,8 +65,8 @@ type exchange struct {
 
 // sent is an attempt that is on its way to the leader.
 type sent struct {
-	c   *call
-	seq uint64
+	c         *call
+	seq, term uint64
 }
 
 // target is a start of a node: outcomes for an earlier one are for nobody.
@@ -83,11 +83,11 @@ func newExchange(self fsm.NodeID, boot uint32, l links, p *Proposer, log *slog.L
 }
 
 // forward puts an attempt on its way. Whether it could be sent is told to the Proposer.
-func (x *exchange) forward(to fsm.NodeID, c *call, seq uint64) {
+func (x *exchange) forward(to fsm.NodeID, c *call, seq, term uint64) {
 	x.mu.Lock()
 	full := len(x.commands[to]) >= maxOutbox
 	if !full {
-		x.commands[to] = append(x.commands[to], sent{c, seq})
+		x.commands[to] = append(x.commands[to], sent{c, seq, term})
 	}
 	x.mu.Unlock()
 	if full {
@@ -131,6 +131,7 @@ func (x *exchange) sendAll() {
 			for n < len(list) && len(w.b) < frameBytes {
 				s := list[n]
 				w.num(s.seq)
+				w.num(s.term)
 				w.num(uint64(max(0, s.c.deadline.Sub(now).Milliseconds())))
 				w.bytes(s.c.enc)
 				n++
@@ -172,11 +173,11 @@ func (x *exchange) takeCommands(from fsm.NodeID, r *in) {
 	now := time.Now()
 	taken, refused := false, false
 	for len(r.b) > 0 && r.err == nil {
-		seq, left, enc := r.num(), r.num(), r.bytes()
+		seq, term, left, enc := r.num(), r.num(), r.num(), r.bytes()
 		if r.err != nil {
 			break
 		}
-		err := x.takeCommand(origin{from, boot, seq}, enc, now, time.Duration(min(left, uint64(maxPropose.Milliseconds())))*time.Millisecond)
+		err := x.takeCommand(origin{from, boot, seq}, term, enc, now, time.Duration(min(left, uint64(maxPropose.Milliseconds())))*time.Millisecond)
 		if err == nil {
 			taken = true
 			continue
@@ -192,7 +193,7 @@ func (x *exchange) takeCommands(from fsm.NodeID, r *in) {
 	}
 }
 
-func (x *exchange) takeCommand(o origin, enc []byte, now time.Time, left time.Duration) error {
+func (x *exchange) takeCommand(o origin, term uint64, enc []byte, now time.Time, left time.Duration) error {
 	e, err := fsm.Decode(enc)
 	if err == nil && len(e.Commands) != 1 {
 		err = fsm.ErrCorrupt
@@ -202,7 +203,7 @@ func (x *exchange) takeCommand(o origin, enc []byte, now time.Time, left time.Du
 	}
 	c := e.Commands[0]
 	it := item{origin: o, cmd: c, enc: append([]byte(nil), enc...), since: now, until: now.Add(left)}
-	return x.proposer.admit(it, c.Urgent())
+	return x.proposer.admit(it, c.Urgent(), term)
 }
 
 // answer queues an outcome for another node; flush sends what is queued.

@@ -104,9 +104,9 @@ func TestConfigNamesTheFieldThatIsWrong(t *testing.T) {
 func TestEnvelopeRoundTripAndRefusals(t *testing.T) {
 	n := Nonce{fsm.NodeID{1}, 2, 3}
 	origins := []origin{{fsm.NodeID{1}, 2, 9}, {fsm.NodeID{4}, 5, 1 << 40}, {fsm.NodeID{1}, 2, 10}}
-	b := append(appendHead(nil, n, origins), "entry"...)
+	b := append(appendHead(nil, n, 7, origins), "entry"...)
 	e, err := readEnvelope(b)
-	if err != nil || e.nonce != n || string(e.entry) != "entry" || !cmp.Equal(e.origins, origins, cmp.AllowUnexported(origin{})) {
+	if err != nil || e.nonce != n || e.term != 7 || string(e.entry) != "entry" || !cmp.Equal(e.origins, origins, cmp.AllowUnexported(origin{})) {
 		t.Fatalf("got %+v, %v", e, err)
 	}
 	for i := range len(b) - len("entry") {

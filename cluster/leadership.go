@@ -83,6 +83,9 @@ func (l *Leadership) Current() (term uint64, open bool) {
 	return l.term, false
 }
 
+// Term is the newest term that this node knows of.
+func (l *Leadership) Term() uint64 { return l.raft.CurrentTerm() }
+
 // Leader is the node that leads, with its address for clients; zero when none is known.
 func (l *Leadership) Leader() (fsm.NodeID, string) {
 	l.mu.Lock()

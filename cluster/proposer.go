@@ -59,18 +59,21 @@ type Proposer struct {
 	tick    bool // an entry without commands is wanted
 	seq     uint64
 	flights map[uint64]*flight
-	flying  int // flights that take room in the window
+	fenced  uint64 // newest term of an entry applied here
+	flying  int    // flights that take room in the window
 	idle    chan struct{}
 }
 
 // leads says who leads, as far as this node knows.
 type leads interface {
 	Leader() (fsm.NodeID, string)
+	// Term is the newest term that this node knows of.
+	Term() uint64
 }
 
 // poster carries commands and outcomes between nodes.
 type poster interface {
-	forward(to fsm.NodeID, c *call, seq uint64)
+	forward(to fsm.NodeID, c *call, seq, term uint64)
 	answer(to fsm.NodeID, boot uint32, seq uint64, o fsm.Outcome, err error)
 	flush()
 }
@@ -165,7 +168,8 @@ func (p *Proposer) try(k *call, seq uint64) {
 	if !p.calls.move(k, seq, queued) {
 		return
 	}
-	err := p.admit(it, k.urgent)
+	term := p.lead.Term() // before the leader is asked for: a newer leader refuses an older term
+	err := p.admit(it, k.urgent, 0)
 	if err == nil {
 		p.calls.taken(seq)
 		poke(p.wake)
@@ -173,8 +177,8 @@ func (p *Proposer) try(k *call, seq uint64) {
 	}
 	var elsewhere *fsm.NotLeaderError
 	if errors.As(err, &elsewhere) && !elsewhere.Leader.IsZero() && elsewhere.Leader != p.self {
-		if p.calls.move(k, seq, away) {
-			p.post.forward(elsewhere.Leader, k, seq)
+		if p.calls.sent(k, seq, term) {
+			p.post.forward(elsewhere.Leader, k, seq, term)
 		}
 		return
 	}
@@ -191,11 +195,11 @@ func (p *Proposer) refuse(seq uint64, why error) {
 	}
 }
 
-// admit puts a command into its queue.
-func (p *Proposer) admit(it item, urgent bool) error {
+// admit puts a command into its queue. One that was sent for a term is taken only in it.
+func (p *Proposer) admit(it item, urgent bool, term uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.term == 0 {
+	if p.term == 0 || term != 0 && term != p.term {
 		id, addr := p.lead.Leader()
 		return &fsm.NotLeaderError{Leader: id, Addr: addr}
 	}
@@ -344,7 +348,7 @@ func (p *Proposer) compose(f *flight) {
 	}
 	f.offers = s.Offers
 	b := make([]byte, 0, size+64*len(s.Offers)+24*len(origins)+128)
-	b = appendHead(b, Nonce{p.self, p.boot, f.seq}, origins)
+	b = appendHead(b, Nonce{p.self, p.boot, f.seq}, f.term, origins)
 	// The commands come last in an entry, each as it was encoded when it arrived.
 	b = (&fsm.Entry{Time: p.clock.stamp(), Work: s.Work, Offers: s.Offers, Seen: s.Seen}).AppendTo(b)
 	for i := range f.items {

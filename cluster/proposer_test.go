@@ -65,7 +65,8 @@ type nobody struct {
 }
 
 func (n *nobody) Leader() (fsm.NodeID, string) { return n.leader, "" }
-func (n *nobody) forward(_ fsm.NodeID, _ *call, seq uint64) {
+func (n *nobody) Term() uint64                 { return 1 }
+func (n *nobody) forward(_ fsm.NodeID, _ *call, seq, _ uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sent = append(n.sent, seq)
@@ -386,6 +387,58 @@ func TestProposerForwardedOutcomes(t *testing.T) {
 		r.p.calls.settle(r.away.sent[1], fsm.Outcome{}, nil)
 		if res.n != 1 {
 			t.Fatal("answered twice")
+		}
+	})
+}
+
+// A command that went to a leader which died is tried again as soon as the log shows
+// that it never came, not at its deadline.
+func TestProposerTriesAgainWhenTheTermIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.stop()
+		r.away.leader = fsm.NodeID{2}
+		res := r.propose("a")
+		r.p.applied([]landed{{index: 7, term: 1, nonce: Nonce{Node: fsm.NodeID{2}}}})
+		time.Sleep(time.Second)
+		if synctest.Wait(); len(r.away.sent) != 1 {
+			t.Fatalf("forwarded %d times in the term it was sent for, want once", len(r.away.sent))
+		}
+		r.p.applied([]landed{{index: 8, term: 2, nonce: Nonce{Node: fsm.NodeID{3}}}})
+		time.Sleep(time.Second)
+		if synctest.Wait(); len(r.away.sent) != 2 || res.n != 0 {
+			t.Fatalf("forwarded %d times after its term, want 2; answered %d times", len(r.away.sent), res.n)
+		}
+	})
+}
+
+// After a snapshot nobody can tell what a command that was sent away came to.
+func TestProposerDoesNotGuessBehindASnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.stop()
+		r.away.leader = fsm.NodeID{2}
+		res := r.propose("a")
+		r.p.restored(50)
+		r.p.applied([]landed{{index: 51, term: 2, nonce: Nonce{Node: fsm.NodeID{3}}}})
+		time.Sleep(time.Minute)
+		if synctest.Wait(); len(r.away.sent) != 1 || res.n != 1 || !errors.Is(res.err, fsm.ErrUnknown) {
+			t.Fatalf("forwarded %d times, answered %v", len(r.away.sent), res.err)
+		}
+	})
+}
+
+func TestProposerTakesCommandsOfOtherNodesInTheirTermOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.stop()
+		r.p.open(3)
+		var elsewhere *fsm.NotLeaderError
+		if err := r.p.admit(item{cmd: put("a")}, false, 2); !errors.As(err, &elsewhere) {
+			t.Fatalf("for an older term: got %v", err)
+		}
+		if err := r.p.admit(item{cmd: put("a")}, false, 3); err != nil {
+			t.Fatalf("for this term: %v", err)
 		}
 	})
 }

@@ -70,6 +70,7 @@ type landed struct {
 	nonce       Nonce
 	origins     []origin
 	results     []fsm.Result
+	void        bool // it meant nothing in its term
 }
 
 var _ raft.BatchingFSM = (*Replica)(nil)
@@ -143,6 +144,11 @@ func (r *Replica) one(l *raft.Log) (done landed, err error) {
 	if err != nil {
 		return landed{}, fmt.Errorf("entry %d: %w", l.Index, err)
 	}
+	if env.term != l.Term {
+		// Its leadership was over when it was stored: its callers may have been told
+		// that it would never be, and tried again. On every node it is nothing.
+		return landed{index: l.Index, term: l.Term, nonce: env.nonce, void: true}, nil
+	}
 	e, err := fsm.Decode(env.entry)
 	if err != nil {
 		return landed{}, fmt.Errorf("entry %d: %w", l.Index, err)
@@ -158,7 +164,7 @@ func (r *Replica) one(l *raft.Log) (done landed, err error) {
 	r.entries.Add(1)
 	r.meanBytes.Store((r.meanBytes.Load()*15 + int64(size)) / 16)
 	r.journal.add(fsm.Batch{Index: l.Index, Term: l.Term, Time: r.state.Now(), Applied: applied}, appliedBytes(size, applied))
-	return landed{l.Index, l.Term, env.nonce, env.origins, applied.Results}, nil
+	return landed{index: l.Index, term: l.Term, nonce: env.nonce, origins: env.origins, results: applied.Results}, nil
 }
 
 // appliedBytes estimates what an applied entry takes in memory.

@@ -344,7 +344,7 @@ func TestShutdownWithFullQueue(t *testing.T) {
 func TestPoisonCommand(t *testing.T) {
 	log := testLog(t)
 	entry := func() []byte {
-		return (&fsm.Entry{Time: 1}).AppendTo(appendHead(nil, Nonce{Node: me, Boot: 1, Seq: 1}, nil))
+		return (&fsm.Entry{Time: 1}).AppendTo(appendHead(nil, Nonce{Node: me, Boot: 1, Seq: 1}, 1, nil))
 	}
 	cases := []struct {
 		name  string
@@ -375,6 +375,20 @@ func TestPoisonCommand(t *testing.T) {
 				t.Fatal("an entry was skipped")
 			}
 		})
+	}
+}
+
+// An entry that was stored in another term than it was proposed for means nothing: its
+// callers were told so.
+func TestEntryOfALeadershipThatWasOver(t *testing.T) {
+	log := testLog(t)
+	r := newReplica(fsm.New(0), 0, newJournal(0), newClock(time.Now, time.Now, 0, log), log, func(int, string) { t.Error("exit") })
+	var seen []landed
+	r.onApplied = func(done []landed) { seen = append(seen, done...) }
+	data := (&fsm.Entry{Time: 1}).AppendTo(appendHead(nil, Nonce{Node: me, Boot: 1, Seq: 1}, 4, []origin{{me, 1, 9}}))
+	r.ApplyBatch([]*raft.Log{{Index: 5, Term: 5, Type: raft.LogCommand, Data: data}})
+	if r.state.Index() != 0 || r.Applied() != 5 || len(seen) != 1 || !seen[0].void || seen[0].origins != nil {
+		t.Fatalf("machine at %d, applied %d, told %+v", r.state.Index(), r.Applied(), seen)
 	}
 }
 

@@ -116,6 +116,9 @@ func (p *Proposer) applied(done []landed) {
 	replied := false
 	for i := range done {
 		a := &done[i]
+		if a.void {
+			continue
+		}
 		mine := a.nonce.Node == p.self && a.nonce.Boot == p.boot
 		for n := range a.origins {
 			o := &a.origins[n]
@@ -140,6 +143,7 @@ func (p *Proposer) applied(done []landed) {
 	}
 	if len(done) > 0 {
 		p.superseded(done[len(done)-1].index)
+		p.fence(done[len(done)-1].term)
 	}
 }
 
@@ -179,9 +183,27 @@ func (p *Proposer) storedUpTo(index uint64) []*flight {
 	return fs
 }
 
+// fence ends the attempts that were sent for a term that is over. Its leader takes
+// commands in that term only, and entries count in the term they were proposed for
+// only; so with the first entry of a later one applied here, what has not been never
+// will be. They are tried again.
+func (p *Proposer) fence(term uint64) {
+	p.mu.Lock()
+	newer := term > p.fenced
+	p.fenced = max(p.fenced, term)
+	p.mu.Unlock()
+	if !newer {
+		return
+	}
+	for _, seq := range p.calls.before(term) {
+		p.refuse(seq, &fsm.NotLeaderError{})
+	}
+}
+
 // restored ends the entries up to the index of a snapshot that replaced State: whether
 // they are in it cannot be told.
 func (p *Proposer) restored(index uint64) {
+	p.calls.blind()
 	for _, f := range p.storedUpTo(index) {
 		p.forsake(f, errors.New("a snapshot replaced the entries around it"))
 	}
