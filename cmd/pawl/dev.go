@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,8 +39,31 @@ the others the ports above it.`,
 	c.Flags().StringVar(&f.data, "data", os.Getenv("PAWL_DATA"), "folder to keep the data in; memory when empty (PAWL_DATA)")
 	c.Flags().IntVar(&f.nodes, "nodes", 3, "1, 3 or 5 nodes")
 	c.Flags().StringVar(&f.profile, "profile", env("PAWL_PROFILE", "fast"), "lan, fast or wan: how soon a silent leader is noticed (PAWL_PROFILE)")
-	c.Flags().StringVar(&f.logLevel, "log-level", env("PAWL_LOG_LEVEL", "warn"), "debug, info, warn or error (PAWL_LOG_LEVEL)")
+	c.Flags().StringVar(&f.logLevel, "log-level", env("PAWL_LOG_LEVEL", devLogLevel), "debug, info, warn or error (PAWL_LOG_LEVEL)")
 	return c
+}
+
+// devLogLevel is the default: what heals is told, but not while all nodes start or end
+// together.
+const devLogLevel = "warn"
+
+// calmHandler keeps warnings back while it is calm: nodes that all start, or all end, at
+// once miss one another, and that is no news.
+type calmHandler struct {
+	slog.Handler
+	calm func() bool
+}
+
+func (h calmHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.Handler.Enabled(ctx, l) && (l >= slog.LevelError || !h.calm())
+}
+
+func (h calmHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return calmHandler{h.Handler.WithAttrs(a), h.calm}
+}
+
+func (h calmHandler) WithGroup(name string) slog.Handler {
+	return calmHandler{h.Handler.WithGroup(name), h.calm}
 }
 
 func dev(cmd *cobra.Command, g *globals, f devFlags) error {
@@ -54,8 +78,13 @@ func dev(cmd *cobra.Command, g *globals, f devFlags) error {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
+	var ready atomic.Bool
+	if f.logLevel == devLogLevel {
+		log = slog.New(calmHandler{log.Handler(), func() bool { return !ready.Load() || ctx.Err() != nil }})
+	}
 	nodes, wait := runAll(ctx, cancel, cfgs, log)
 	if err := waitReady(ctx, cfgs, nodes); err == nil {
+		ready.Store(true)
 		tellDev(cmd, g, f, nodes(), time.Since(began))
 	}
 	return wait()
