@@ -96,8 +96,29 @@ func (g *globals) call(cmd *cobra.Command, f func(ctx context.Context, c *pawl.C
 	}
 	defer cancel()
 	defer c.Close()
-	return f(ctx, c)
+	return g.late(f(ctx, c))
 }
+
+// late puts into words that the time of a call is over.
+func (g *globals) late(err error) error {
+	var remote *pawl.Error
+	if !errors.As(err, &remote) || !errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*codedError)) {
+		return err
+	}
+	if errors.Is(err, pawl.ErrUnknownOutcome) {
+		return &lateError{err, fmt.Sprintf("no answer within %s; the change may have happened, or may still happen", g.timeout)}
+	}
+	return &lateError{err, fmt.Sprintf("no answer within %s, or no leader", g.timeout)}
+}
+
+// lateError says in its own words what the error beneath it means.
+type lateError struct {
+	cause error
+	text  string
+}
+
+func (e *lateError) Error() string { return e.text }
+func (e *lateError) Unwrap() error { return e.cause }
 
 // payload reads a JSON argument: the text itself, @file, or - for standard input.
 func payload(cmd *cobra.Command, field, arg string) (string, error) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/pawlhq/pawl/cluster/disk"
+	"github.com/pawlhq/pawl/proto/gen/pawl/api/v1/apiv1connect"
 	pawl "github.com/pawlhq/pawl/sdk"
 )
 
@@ -97,7 +100,17 @@ func TestNodeStopsInPeaceAndIsReadyNoMore(t *testing.T) {
 	if !r.node.Leads() {
 		t.Error("the only node does not lead")
 	}
+	held := holdCall(t, r.node.Addr())
 	r.stop()
+	if err := await(ctx, func() bool { return readiness(r.node) == http.StatusServiceUnavailable }); err != nil {
+		t.Fatalf("the node stays ready: %v", err)
+	}
+	if !r.node.Leads() {
+		t.Error("leadership was given up before readiness")
+	}
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := <-r.ended; err != nil || len(r.exits) > 0 {
 		t.Errorf("the node ended with %v and %d exits", err, len(r.exits))
 	}
@@ -105,4 +118,40 @@ func TestNodeStopsInPeaceAndIsReadyNoMore(t *testing.T) {
 		res.Body.Close()
 		t.Errorf("a stopped node answers %s", res.Status)
 	}
+}
+
+// holdCall begins a call and does not end it, so that a stop has to wait for it.
+func holdCall(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: pawl\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		apiv1connect.ExecutionServiceStartProcedure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// readiness asks the node itself: its listener may be closed by now.
+func readiness(n *Node) int {
+	answer := httptest.NewRecorder()
+	n.api.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	return answer.Code
+}
+
+func await(ctx context.Context, cond func() bool) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }
