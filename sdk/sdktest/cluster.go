@@ -75,8 +75,8 @@ var clusters atomic.Int64
 // The cluster stops at the end of the test. The test fails when a node had to end by
 // itself, when one leaves goroutines behind, and when a loss asked for by
 // LoseNextCompletion did not come about; a failed test shows the last log lines of the
-// nodes. Workers are stopped before that: those that Work started are, others are by
-// the test.
+// nodes. Workers have to be stopped before that: those that Work runs are, others are
+// the test's business.
 func Start(t testing.TB, nodes int, defs ...string) *Cluster {
 	t.Helper()
 	if nodes != 1 && nodes != 3 && nodes != 5 {
@@ -291,11 +291,11 @@ func (c *Cluster) Work(w *pawl.Worker) {
 // stop ends the cluster with its test.
 func (c *Cluster) stop() {
 	c.losses.check(c.t)
-	c.wire.cut("")
-	c.halt()
 	if c.Client != nil {
 		c.Client.Close()
 	}
+	c.halt()
+	c.wire.cut("")
 	if left := c.leaked(); left != "" {
 		c.t.Errorf("sdktest: goroutines left behind:\n%s", left)
 	}
