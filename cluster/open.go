@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -46,6 +47,7 @@ type Parts struct {
 	founder  *founder
 	lock     io.Closer
 	trans    *peer.Transport
+	quick    *quick
 	stop     context.CancelFunc // ends what Open started
 	wg       sync.WaitGroup     // of it
 	begun    atomic.Bool        // Run was called, or may not be any more
@@ -140,6 +142,11 @@ func (p *Parts) connect(ids *identities) error {
 	p.Net.OnDown(func(id fsm.NodeID) {
 		if p.driven.Load() {
 			p.Slots.down(id)
+		}
+	})
+	p.Net.OnDead(func(id fsm.NodeID) {
+		if p.driven.Load() {
+			p.quick.dead(id)
 		}
 	})
 	var ctx context.Context
@@ -265,7 +272,8 @@ func (p *Parts) start(id Identity, members []Member) error {
 	if err != nil {
 		return err
 	}
-	if !has || last == 0 && p.Replica.Applied() == 0 {
+	founding := !has || last == 0 && p.Replica.Applied() == 0
+	if founding {
 		if err := bootstrap(logs, p.stores.stable, members); err != nil {
 			return err
 		}
@@ -276,11 +284,26 @@ func (p *Parts) start(id Identity, members []Member) error {
 	}
 	p.Raft = made
 	p.Proposer.raft, p.Leadership.raft, p.Members.raft, p.Reads.raft = made, made, made, made
+	p.quick = &quick{raft: made, timing: p.cfg.Timing, log: p.deps.Log}
 	p.trans.Attach(made)
 	mu.Lock()
 	r = made
 	mu.Unlock()
+	if founding && highest(id.Node, members) {
+		p.quick.look() // nobody leads yet, and by now the others can vote
+	}
 	return nil
+}
+
+// highest reports whether a node has the highest id. The lowest founds the cluster, so
+// that one learns of it when others are there to vote.
+func highest(id fsm.NodeID, members []Member) bool {
+	for _, m := range members {
+		if bytes.Compare(m.ID[:], id[:]) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // bootstrap writes the first configuration, the same on every node that founded the

@@ -119,6 +119,7 @@ func (p *Parts) close(ctx context.Context) error {
 	}
 	close(p.closing)
 	if p.Raft != nil {
+		p.quick.stop()
 		done := make(chan struct{})
 		go func() {
 			_ = p.Raft.Shutdown().Error() // it has none to give

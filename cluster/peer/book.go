@@ -42,6 +42,7 @@ type record struct {
 	fact      []string
 	good      string // where the last handshake succeeded
 	suggested []string
+	moved     bool // another node answered where this one should be
 	key       Fingerprint
 	boot      uint32
 	nonce     [16]byte // of the process seen last, with boot
@@ -59,7 +60,7 @@ func (b *Book) Learn(f Fact) {
 	moved := len(f.Addrs) > 0 && !slices.Equal(r.fact, f.Addrs)
 	if moved {
 		r.fact = slices.Clone(f.Addrs[:min(len(f.Addrs), maxAddresses)])
-		r.good = ""
+		r.good, r.moved = "", false
 	}
 	if !f.Key.IsZero() {
 		r.key = f.Key
@@ -100,7 +101,8 @@ func (b *Book) Expel(id fsm.NodeID) {
 }
 
 // Resolve gives the addresses to try for id, best first: where it was last
-// met, then from facts, then from gossip, then the seeds.
+// met, then from facts, then from gossip, then the seeds. Hints that lead to
+// another node are left out while its own address does not.
 func (b *Book) Resolve(id fsm.NodeID) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,13 +114,30 @@ func (b *Book) Resolve(id fsm.NodeID) []string {
 			}
 		}
 	}
+	var hints []string
+	moved := false
 	if r := b.records[id]; r != nil {
+		moved = r.moved
 		add(r.good)
 		add(r.fact...)
-		add(r.suggested...)
+		hints = r.suggested
 	}
-	add(b.seeds...)
+	for _, a := range slices.Concat(hints, b.seeds) {
+		if moved || !b.othersLocked(id, a) {
+			add(a)
+		}
+	}
 	return out
+}
+
+// othersLocked reports whether an address is where a node other than id should be.
+func (b *Book) othersLocked(id fsm.NodeID, addr string) bool {
+	for other, r := range b.records {
+		if other != id && (r.good == addr || slices.Contains(r.fact, addr)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Facts gives all that is known of nodes whose key was seen or learnt, with
@@ -176,7 +195,17 @@ func (b *Book) met(id fsm.NodeID, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r := b.records[id]; r != nil {
-		r.good = addr
+		r.good, r.moved = addr, false
+	}
+}
+
+// astray remembers that another node answered at an address of id: hints that seem
+// to lead to other nodes may be right after all.
+func (b *Book) astray(id fsm.NodeID, addr string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.records[id]; r != nil && (r.good == addr || slices.Contains(r.fact, addr)) {
+		r.moved = true
 	}
 }
 

@@ -131,6 +131,10 @@ func (n *Net) reach(ctx context.Context, id fsm.NodeID, class Class) (*conn, err
 			n.book.met(id, addr)
 			return c, nil
 		}
+		var no *RefusedError
+		if errors.As(e, &no) && no.Reason == RefusedAddressee {
+			n.book.astray(id, addr)
+		}
 		if told == nil || !told.Reason.identity() {
 			err = e
 			errors.As(e, &told)

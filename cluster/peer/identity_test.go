@@ -504,3 +504,24 @@ func TestGossipStreams(t *testing.T) {
 		}
 	})
 }
+
+// A node that is gone is looked for where it was, not at the places of others, unless
+// another one answers there.
+func TestBookLeavesOthersAlone(t *testing.T) {
+	b := &Book{}
+	gone, other := fsm.NodeID{1}, fsm.NodeID{2}
+	b.Seed("gone:1", "other:1", "seed:1")
+	b.Learn(Fact{ID: gone, Addrs: []string{"gone:1"}, Key: Fingerprint{1}})
+	b.Learn(Fact{ID: other, Addrs: []string{"other:1"}, Key: Fingerprint{2}})
+	if diff := cmp.Diff([]string{"gone:1", "seed:1"}, b.Resolve(gone)); diff != "" {
+		t.Fatal(diff)
+	}
+	b.astray(gone, "gone:1")
+	if diff := cmp.Diff([]string{"gone:1", "other:1", "seed:1"}, b.Resolve(gone)); diff != "" {
+		t.Fatal(diff)
+	}
+	b.met(gone, "other:1")
+	if diff := cmp.Diff([]string{"other:1", "gone:1", "seed:1"}, b.Resolve(gone)); diff != "" {
+		t.Fatal(diff)
+	}
+}
