@@ -125,9 +125,10 @@ func (c *Clock) known(voters []fsm.NodeID) int {
 	return n
 }
 
-// lead begins a term. It may step the time forward, once, and gives the time that went
-// by since the last entry as far as this node can tell, at most fsm.MaxGap.
-func (c *Clock) lead(voters []fsm.NodeID) (gap fsm.Millis) {
+// lead begins a term. It may step the time forward, once, and gives how long nobody led
+// as far as this node can tell, at most fsm.MaxGap: since the last entry, but not longer
+// than since a leader was heard, as an idle cluster has no entries.
+func (c *Clock) lead(voters []fsm.NodeID, heard time.Time) (gap fsm.Millis) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -149,7 +150,11 @@ func (c *Clock) lead(voters []fsm.NodeID) (gap fsm.Millis) {
 	if c.state == 0 {
 		return 0
 	}
-	return min(fsm.MaxGap, t-c.state)
+	gap = min(fsm.MaxGap, t-c.state)
+	if !heard.IsZero() {
+		gap = min(gap, fsm.Millis(time.Since(heard).Milliseconds()))
+	}
+	return max(0, gap)
 }
 
 // resign ends a term.

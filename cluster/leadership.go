@@ -195,7 +195,7 @@ func (l *Leadership) step(ctx context.Context) {
 func (l *Leadership) begin(ctx context.Context, term uint64) {
 	voters := l.members.voters()
 	l.reads.meet(ctx, voters)
-	gap := l.clock.lead(voters)
+	gap := l.clock.lead(voters, l.raft.LastContact())
 	c := &fsm.Command{Body: &fsm.BeginTerm{Node: l.self, Boot: l.boot, Gap: gap}}
 	f, err := l.proposer.prepare(term, c, func(error) {
 		l.mu.Lock()

@@ -86,7 +86,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (_ *Parts, err error) {
 		return nil, err
 	}
 	p.Node, p.Boot = ids.id.Node, ids.id.Boot
-	p.Guard = guard.New(guard.Options{Exit: deps.Exit, Kill: deps.Kill, Now: deps.Now, Log: deps.Log, Stderr: deps.Stderr})
+	p.Guard = guard.New(guard.Options{Exit: deps.Exit, Kill: deps.Kill, Log: deps.Log, Stderr: deps.Stderr})
 	if err = p.connect(ids); err != nil {
 		return nil, err
 	}

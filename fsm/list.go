@@ -122,6 +122,14 @@ var newestExec = ExecID{Hi: 1<<64 - 1, Lo: 1<<64 - 1}
 
 func cursorText(k timeKey) string { return join(itoa(int64(k.created)), "-", k.exec.String()) }
 
+// CheckCursor says whether a text is empty or was a Page.Next; the error is a *Rejection.
+func CheckCursor(text string) error {
+	if _, ok := parseCursor(text); !ok {
+		return badField("cursor", "is not one that a page before gave")
+	}
+	return nil
+}
+
 func parseCursor(text string) (timeKey, bool) {
 	if text == "" {
 		return timeKey{}, true

@@ -179,7 +179,7 @@ func (l *lane) serve(ctx context.Context) error {
 func (l *lane) hello() *apiv1.WorkRequest {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := &apiv1.Hello{Worker: l.name, Queues: l.queues}
+	h := &apiv1.Hello{Worker: l.name, Queues: l.queues, ReturnOthers: true}
 	l.queue = l.queue[:0]
 	holders := make([]*job, 0, len(l.jobs)+l.verdicts)
 	for _, r := range l.reports {

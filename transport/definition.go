@@ -113,6 +113,9 @@ func problems(refused error) []*apiv1.Problem {
 
 // Get gives one version of a definition.
 func (d *definitions) Get(ctx context.Context, req *apiv1.GetDefinitionRequest) (*apiv1.GetDefinitionResponse, error) {
+	if req.Version < 0 {
+		return nil, readError(badField("version", "must be 0 for the latest, or above"))
+	}
 	v, err := d.s.view(ctx, req.Read)
 	if err != nil {
 		return nil, err

@@ -107,6 +107,8 @@ func TestBadInputNamesTheField(t *testing.T) {
 		{"id of a task", apiv1connect.ExecutionServicePauseProcedure, `{"executionId":"` + id[:35] + `1"}`, "malformed", "executionId"},
 		{"task limit", apiv1connect.ExecutionServiceGetProcedure, `{"executionId":"` + id + `","taskLimit":1001}`, "malformed", "taskLimit"},
 		{"explain id", apiv1connect.ExecutionServiceExplainProcedure, `{"id":"x"}`, "malformed", "id"},
+		{"list cursor", apiv1connect.ExecutionServiceListProcedure, `{"cursor":"banana"}`, "malformed", "cursor"},
+		{"negative version", apiv1connect.DefinitionServiceGetProcedure, `{"name":"hold","version":-1}`, "malformed", "version"},
 		{"list limit", apiv1connect.ExecutionServiceListProcedure, `{"limit":-1}`, "malformed", "limit"},
 		{"wait", apiv1connect.ExecutionServiceWaitProcedure, `{"executionId":"` + id + `","timeoutMillis":60001}`, "malformed", "timeoutMillis"},
 		{"position", apiv1connect.ExecutionServiceWaitProcedure, `{"executionId":"` + id + `","atLeast":"12"}`, "malformed", "atLeast"},

@@ -100,6 +100,9 @@ func (x *executions) List(ctx context.Context, req *apiv1.ListExecutionsRequest)
 	if req.Status < 0 || int(req.Status) > int(fsm.Terminated) {
 		return nil, readError(badField("status", "not a known status"))
 	}
+	if err := fsm.CheckCursor(req.Cursor); err != nil {
+		return nil, readError(err)
+	}
 	v, err := x.s.view(ctx, req.Read)
 	if err != nil {
 		return nil, err

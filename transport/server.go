@@ -50,6 +50,7 @@ type Server struct {
 	// background counts what outlives the call that began it; each is bounded by
 	// defaultDeadline.
 	background sync.WaitGroup
+	handling   handling
 }
 
 // New gives a server that is ready to serve. It starts nothing.
@@ -130,7 +131,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	calls, stopCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCalls()
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           s.handling.count(s.handler),
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
@@ -161,9 +162,39 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopCalls()
 	_ = server.Close()
 	running.Wait()
+	s.handling.wait() // they begin what is in the background
 	s.background.Wait()
 	if cause != nil && !errors.Is(cause, http.ErrServerClosed) {
 		return fmt.Errorf("serve clients on %s: %w", ln.Addr(), cause)
 	}
 	return nil
+}
+
+// handling counts the calls under way: http.Server.Close does not wait for them.
+type handling struct {
+	mu    sync.Mutex
+	ended bool // takes no more
+	calls sync.WaitGroup
+}
+
+func (h *handling) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		if h.ended {
+			h.mu.Unlock()
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		h.calls.Add(1)
+		h.mu.Unlock()
+		defer h.calls.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (h *handling) wait() {
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	h.calls.Wait()
 }

@@ -373,6 +373,7 @@ func (b *bench) gaps(ctx context.Context, out *figures) error {
 		var gap time.Duration
 		if gap, err = b.gap(ctx, acks); err == nil {
 			gaps = append(gaps, gap)
+			fmt.Fprintf(b.talk, "  %d ms\n", gap.Milliseconds())
 		}
 	}
 	stop()

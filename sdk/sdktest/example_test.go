@@ -102,8 +102,8 @@ func ExampleCluster_Kill() {
 	}
 	dead := c.Leader()
 	c.Kill(dead)
-	c.Advance(31 * 24 * time.Hour)
 	c.Restart(dead)
+	c.Advance(31 * 24 * time.Hour)
 	_, err = e.Wait(context.Background())
 	fmt.Println("ended:", err)
 	// Output: ended: <nil>

@@ -40,8 +40,8 @@ func (c *Cluster) server(i int) *server.Node {
 // are, and what was on its way in either direction is lost. What the node has stored
 // stays for Restart. It returns when the node has ended; a node that is down stays so.
 //
-// The other nodes do not find out by its silence: a leader that ends lets one of them
-// take over first.
+// It is a crash to the other nodes too: they lose their links to it and elect another
+// leader, as they would if its process had been killed.
 func (c *Cluster) Kill(node int) {
 	c.t.Helper()
 	n := c.place(node)
@@ -51,6 +51,10 @@ func (c *Cluster) Kill(node int) {
 		return
 	}
 	c.wire.down(n.cfg.Listen)
+	if n.run.server != nil {
+		n.run.server.Kill()
+		<-n.run.ended
+	}
 	if err := n.run.end(); err != nil {
 		c.t.Errorf("sdktest: node %d: %v", node, err)
 	}

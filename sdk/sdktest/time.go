@@ -17,7 +17,7 @@ const (
 	atOnce = 15 * time.Millisecond
 	// still is how long nothing has to be applied for workers to count as done with
 	// what a step gave them, and stirring bounds the wait for that in one step.
-	still    = 50 * time.Millisecond
+	still    = 250 * time.Millisecond
 	stirring = 5 * time.Second
 )
 
@@ -65,7 +65,7 @@ func (c *Cluster) newest() (best state) {
 //
 // Before the first step and after each that fired something, workers get the time to
 // answer: Advance goes on when no task is ready or leased, or when nothing has happened
-// for 50 ms. So tasks that are retried several times within d are, as long as their
+// for 250 ms. So tasks that are retried several times within d are, as long as their
 // handlers answer promptly. A handler that blocks is left behind.
 func (c *Cluster) Advance(d time.Duration) {
 	c.t.Helper()

@@ -46,7 +46,9 @@ type Node struct {
 	api    *transport.Server
 	ln     net.Listener
 	finder *finder
-	debug  string // where profiles are served, empty for nowhere
+	killed chan struct{} // closed by Kill
+	once   sync.Once     // of Kill
+	debug  string        // where profiles are served, empty for nowhere
 }
 
 // The proof that the parts fit.
@@ -82,7 +84,7 @@ func Open(ctx context.Context, cfg Config, opts Options) (*Node, error) {
 }
 
 func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node, error) {
-	n := &Node{log: opts.Log, ln: ln, debug: cfg.DebugListen}
+	n := &Node{killed: make(chan struct{}), log: opts.Log, ln: ln, debug: cfg.DebugListen}
 	finder := &finder{log: opts.Log, cfg: cfg}
 	var err error
 	n.parts, err = cluster.Open(ctx, clusterConfig(cfg, opts, ln), cluster.Deps{
@@ -158,6 +160,10 @@ func (n *Node) View() fsm.View { return n.parts.Replica.View() }
 // Nudge makes the node look at its clock now; a clock that is skipped calls it.
 func (n *Node) Nudge() { n.sched.Nudge() }
 
+// Kill makes Run end as a killed process does, for tests: the node vanishes from its
+// peers and hands nothing over. What it has stored stays. It may be called more than once.
+func (n *Node) Kill() { n.once.Do(func() { close(n.killed) }) }
+
 // stopWithin bounds a stop; what is left then is not needed for safety.
 const stopWithin = 20 * time.Second
 
@@ -191,19 +197,34 @@ func (n *Node) Run(ctx context.Context) error {
 	var cause error
 	select {
 	case <-ctx.Done():
+	case <-n.killed:
 	case cause = <-failed:
 	case cause = <-served:
 		served <- nil
 	}
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer done()
+	if n.isKilled() {
+		_ = n.parts.Net.Close() // it never fails
+		cancel()
+		done() // Close has nothing to wait for
+	}
 	stopServing()
 	cause = errors.Join(cause, <-served)
 	n.finder.stop()
-	closing, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer done()
 	cause = errors.Join(cause, cluster.Close(closing, n.parts))
 	cancel()
 	running.Wait()
 	return cause
+}
+
+func (n *Node) isKilled() bool {
+	select {
+	case <-n.killed:
+		return true
+	default:
+		return false
+	}
 }
 
 // members shows the cluster to the API.
