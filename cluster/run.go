@@ -22,8 +22,9 @@ const (
 	shutdownFor = 3 * time.Second
 	// transferFor bounds the hand-over of a node that stops.
 	transferFor = 5 * time.Second
-	// readyLag is how far a node may be behind what is committed and count as ready.
-	readyLag = 1_000
+	// readyLag is how far a node may be behind what is committed and count as ready: an
+	// entry may hold hundreds of commands, and this is work of a fraction of a second.
+	readyLag = 64
 )
 
 // Run drives a node until Close is called, or until ctx ends, which stops it without
@@ -93,6 +94,12 @@ func Ready(p *Parts) error {
 	}
 	if id, _ := p.Leadership.Leader(); id.IsZero() {
 		return fsm.ErrNoLeader
+	}
+	// A node that starts does not know what is committed until a leader has told, and
+	// applies its whole log then: until it has come to the leader's own entries it can
+	// neither serve nor stand in for another node.
+	if p.Replica.Term() != p.Raft.CurrentTerm() {
+		return errors.New("catching up: no entry of the leader's term is applied yet")
 	}
 	commit, applied := p.Raft.CommitIndex(), p.Replica.Applied()
 	if commit > applied+readyLag {

@@ -351,6 +351,9 @@ func started(ctx context.Context, pending []*pawl.Pending) error {
 	return nil
 }
 
+// betweenKills is how long the cluster is whole before the next leader is killed.
+const betweenKills = time.Second
+
 // gapWriters is the number of clients that start executions while leaders are killed.
 const gapWriters = 8
 
@@ -438,7 +441,11 @@ func (b *bench) gap(ctx context.Context, acks <-chan ack) (time.Duration, error)
 		return 0, err
 	}
 	ready := make(chan error, 1)
-	go func() { ready <- p.ready(ctx) }()
+	go func() {
+		err := p.ready(ctx)
+		wait(ctx, betweenKills)
+		ready <- err
+	}()
 	for {
 		select {
 		case <-acks:

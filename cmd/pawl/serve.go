@@ -93,6 +93,7 @@ func serve(ctx context.Context, cmd *cobra.Command, cfg server.Config) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory()
 	n, err := server.Open(ctx, cfg, server.Options{Log: log, Version: version})
 	if err != nil {
 		if ctx.Err() != nil {
