@@ -185,18 +185,6 @@ func newLease(index uint64, incarnation uint8, ordinal uint32) Lease {
 // String gives the lease in decimal.
 func (l Lease) String() string { return strconv.FormatUint(uint64(l), 10) }
 
-// ParseLease reads a decimal lease; the empty string is lease 0, which fences nothing.
-func ParseLease(s string) (Lease, error) {
-	if s == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil {
-		return 0, ErrBadID
-	}
-	return Lease(n), nil
-}
-
 // Position is a log index as clients see it: opaque, comparable only by the cluster.
 type Position struct {
 	Incarnation uint8
