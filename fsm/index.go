@@ -22,3 +22,26 @@ func (s *State) moveStatus(e *execution, status Status) {
 	e.status = status
 	s.byStatus.put(statusKey{status: e.status, name: name, created: e.created, exec: e.id}, none{})
 }
+
+// indexOpen brings openTasks up to date with the records that the entry changed. It
+// comes last in an entry, when nothing is rolled back any more, so that no code that
+// makes, ends or removes a record has to think of it.
+func (s *State) indexOpen() {
+	for _, t := range s.tasks.dirty {
+		if now, ok := s.tasks.get(t.id); !ok || now != t || t.open() == (t.opened != "") {
+			continue
+		}
+		if !t.open() {
+			s.openTasks.drop(openKey{taskType: t.opened, task: t.id})
+			t.opened = ""
+			continue
+		}
+		t.opened = shownType(s.nodeOf(s.execOf(t), t.node))
+		s.openTasks.put(openKey{taskType: t.opened, task: t.id}, none{})
+	}
+	for _, t := range s.tasks.gone {
+		if _, back := s.tasks.get(t.id); !back && t.opened != "" {
+			s.openTasks.drop(openKey{taskType: t.opened, task: t.id})
+		}
+	}
+}

@@ -32,6 +32,7 @@ func (v View) Tables() iter.Seq[Table] {
 		{tableKeys, t.keys.encoded()}, {tableRequests, t.requests.encoded()}, {tableRequestAges, t.requestAges.encoded()},
 		{tableByTime, t.byTime.encoded()}, {tableByType, t.byType.encoded()}, {tableByStatus, t.byStatus.encoded()},
 		{tableByCorrelation, t.byCorrelation.encoded()}, {tableByParent, t.byParent.encoded()},
+		{tableOpen, t.openTasks.encoded()},
 	}
 	return func(yield func(Table) bool) {
 		for _, table := range list {
@@ -127,6 +128,8 @@ func (s *State) loadRows(id TableID, rows iter.Seq[[]byte]) error {
 		return loadRows(s.byCorrelation, rows, decodeCorrelation)
 	case tableByParent:
 		return loadRows(s.byParent, rows, decodeParent)
+	case tableOpen:
+		return loadRows(s.openTasks, rows, decodeOpen)
 	}
 	return ErrVersion
 }
@@ -213,6 +216,11 @@ func (s *State) deriveLookups() {
 	}
 	for id, p := range s.plans.tree.All() {
 		s.planIDs[rowHash(p.source)] = id
+	}
+	for k := range s.openTasks.tree.All() {
+		if t, ok := s.tasks.get(k.task); ok {
+			t.opened = k.taskType
+		}
 	}
 }
 

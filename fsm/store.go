@@ -169,6 +169,7 @@ type records[K comparable, R any, P record[K, R]] struct {
 	compare func(a, b K) int
 	old     []oldRecord[R, P]
 	dirty   []P
+	gone    []P // removed in this entry, though a rollback may have put them back
 }
 
 type oldRecord[R any, P any] struct {
@@ -244,6 +245,7 @@ func (t *records[K, R, P]) remove(p P) {
 		return
 	}
 	t.push(oldRecord[R, P]{at: p, how: deleted})
+	t.gone = append(t.gone, p)
 	t.j.digest = t.j.digest.sub(p.header().hash)
 	// A view may see p, so its header is left alone; hashed skips what is not in the tree.
 }
@@ -285,6 +287,8 @@ func (t *records[K, R, P]) settle() {
 	}
 	clear(t.dirty)
 	t.dirty = shrink(t.dirty)
+	clear(t.gone)
+	t.gone = shrink(t.gone)
 	if len(t.old) > 0 {
 		clear(t.old)
 		t.old = shrink(t.old)

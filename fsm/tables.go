@@ -37,7 +37,9 @@ const (
 	tableByStatus
 	tableByCorrelation
 	tableByParent
-	tableEnd // one past the last
+
+	tableOpen TableID = 31
+	tableEnd  TableID = 32 // one past the last
 )
 
 type (
@@ -102,6 +104,10 @@ type (
 		exec ExecID
 	}
 	parentKey struct{ parent, exec ExecID }
+	openKey   struct {
+		taskType string // as clients see it
+		task     TaskID
+	}
 )
 
 // heldList says which list of a run a held row belongs to. Stored.
@@ -147,6 +153,7 @@ type tables struct {
 	byStatus      *rows[statusKey, none]
 	byCorrelation *rows[correlationKey, none]
 	byParent      *rows[parentKey, none]
+	openTasks     *rows[openKey, none] // SCHEDULED and IN_PROGRESS records
 }
 
 func newTables(j *journal) tables {
@@ -176,6 +183,7 @@ func newTables(j *journal) tables {
 		byStatus:      newRows(tableByStatus, j, compareStatus, encodeStatus),
 		byCorrelation: newRows(tableByCorrelation, j, compareCorrelation, encodeCorrelation),
 		byParent:      newRows(tableByParent, j, compareParent, encodeParent),
+		openTasks:     newRows(tableOpen, j, compareOpen, encodeOpen),
 	}
 }
 
@@ -189,6 +197,7 @@ func (t *tables) view() tables {
 		due: t.due.view(), agenda: t.agenda.view(), keys: t.keys.view(), requests: t.requests.view(), requestAges: t.requestAges.view(),
 		byTime: t.byTime.view(), byType: t.byType.view(), byStatus: t.byStatus.view(),
 		byCorrelation: t.byCorrelation.view(), byParent: t.byParent.view(),
+		openTasks: t.openTasks.view(),
 	}
 }
 
@@ -219,6 +228,7 @@ func (t *tables) settle() {
 	t.byStatus.settle()
 	t.byCorrelation.settle()
 	t.byParent.settle()
+	t.openTasks.settle()
 }
 
 // plan is the compiled form of a definition's bytes, shared by every registered

@@ -46,6 +46,10 @@ type task struct {
 	loops loopState
 	done  uint32 // FORK: heads made so far
 	child ExecID // SUB_WORKFLOW
+
+	// opened is the type under which the record stands in openTasks, empty when it does
+	// not. It is derived, and changed by indexOpen only.
+	opened string
 }
 
 // place says where an open record is; a record has exactly one. Stored.

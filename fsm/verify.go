@@ -365,7 +365,17 @@ func (s *State) verifyIndexes() error {
 			return broken("execution ", e.id.String(), " lacks the row of its key")
 		}
 	}
-	if s.byTime.tree.Len() != byStatus || s.byType.tree.Len() != byStatus || s.byStatus.tree.Len() != byStatus ||
+	open := 0
+	for _, t := range s.tasks.tree.All() {
+		if !t.open() {
+			continue
+		}
+		open++
+		if taskType := shownType(s.nodeOf(s.execOf(t), t.node)); taskType != t.opened || !s.openTasks.has(openKey{taskType, t.id}) {
+			return broken("task ", t.id.String(), " is open and not to be found as such")
+		}
+	}
+	if s.openTasks.tree.Len() != open || s.byTime.tree.Len() != byStatus || s.byType.tree.Len() != byStatus || s.byStatus.tree.Len() != byStatus ||
 		s.byCorrelation.tree.Len() != byCorr || s.byParent.tree.Len() != byParent {
 		return broken("an index has rows without an execution")
 	}
