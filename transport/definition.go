@@ -7,6 +7,7 @@ import (
 
 	"github.com/pawlhq/pawl/fsm"
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
+	"github.com/pawlhq/pawl/transport/document"
 )
 
 // definitions serves DefinitionService.
@@ -19,27 +20,32 @@ type outline struct {
 	Tasks   json.RawMessage `json:"tasks"`
 }
 
-// document reads just enough of source to know what it is. The machine checks the rest.
-func document(source string) (apiv1.DefinitionKind, outline, error) {
+// read gives a document, JSON or YAML, as JSON, and just enough of it to know what it
+// is. The machine checks the rest.
+func read(source string) ([]byte, apiv1.DefinitionKind, outline, error) {
 	var o outline
 	if source == "" {
-		return 0, o, badField("source", "required")
+		return nil, 0, o, badField("source", "required")
 	}
-	if !json.Valid([]byte(source)) {
-		return 0, o, badField("source", "not a JSON document")
+	raw, err := document.JSON([]byte(source))
+	if err != nil {
+		return nil, 0, o, badField("source", err.Error())
 	}
-	if err := json.Unmarshal([]byte(source), &o); err != nil {
+	if !json.Valid(raw) {
+		return nil, 0, o, badField("source", "not a JSON document")
+	}
+	if err := json.Unmarshal(raw, &o); err != nil {
 		// A wrong type within an object is for the machine to name.
 		var top map[string]json.RawMessage
-		if json.Unmarshal([]byte(source), &top) != nil {
-			return 0, o, badField("source", "not a JSON object")
+		if json.Unmarshal(raw, &top) != nil {
+			return nil, 0, o, badField("source", "not an object of JSON or YAML")
 		}
 		o.Tasks = top["tasks"]
 	}
 	if o.Tasks != nil {
-		return apiv1.DefinitionKind_WORKFLOW, o, nil
+		return raw, apiv1.DefinitionKind_WORKFLOW, o, nil
 	}
-	return apiv1.DefinitionKind_TASK_TYPE, o, nil
+	return raw, apiv1.DefinitionKind_TASK_TYPE, o, nil
 }
 
 func (o *outline) version() int32 {
@@ -52,13 +58,13 @@ func (o *outline) version() int32 {
 
 // Apply registers a document.
 func (d *definitions) Apply(ctx context.Context, req *apiv1.ApplyDefinitionRequest) (*apiv1.ApplyDefinitionResponse, error) {
-	kind, o, err := document(req.Source)
+	source, kind, o, err := read(req.Source)
 	if err != nil {
 		return nil, changeError(err)
 	}
-	var body fsm.Body = &fsm.PutTaskType{Source: []byte(req.Source)}
+	var body fsm.Body = &fsm.PutTaskType{Source: source}
 	if kind == apiv1.DefinitionKind_WORKFLOW {
-		body = &fsm.PutDefinition{Source: []byte(req.Source), Overwrite: req.Overwrite}
+		body = &fsm.PutDefinition{Source: source, Overwrite: req.Overwrite}
 	}
 	out, err := d.s.change(ctx, req.RequestId, body)
 	if err != nil {
@@ -75,14 +81,14 @@ func (d *definitions) Apply(ctx context.Context, req *apiv1.ApplyDefinitionReque
 // Validate runs a document through a machine that is thrown away, so that it says
 // exactly what Apply would.
 func (d *definitions) Validate(_ context.Context, req *apiv1.ValidateDefinitionRequest) (*apiv1.ValidateDefinitionResponse, error) {
-	kind, o, err := document(req.Source)
+	source, kind, o, err := read(req.Source)
 	if err != nil {
 		return nil, readError(err)
 	}
 	resp := &apiv1.ValidateDefinitionResponse{Kind: kind, Name: o.Name}
-	c := &fsm.Command{Body: &fsm.PutTaskType{Source: []byte(req.Source)}}
+	c := &fsm.Command{Body: &fsm.PutTaskType{Source: source}}
 	if kind == apiv1.DefinitionKind_WORKFLOW {
-		c.Body = &fsm.PutDefinition{Source: []byte(req.Source)}
+		c.Body = &fsm.PutDefinition{Source: source}
 		resp.Version = o.version()
 	}
 	refused := fsm.Validate(c)

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +13,7 @@ import (
 	"github.com/pawlhq/pawl/fsm/def"
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
 	pawl "github.com/pawlhq/pawl/sdk"
+	"github.com/pawlhq/pawl/transport/document"
 )
 
 func newDefinition(g *globals) *cobra.Command {
@@ -21,15 +22,17 @@ func newDefinition(g *globals) *cobra.Command {
 		newDefinitionApply(g), newDefinitionGet(g), newDefinitionList(g), newDefinitionValidate(g))
 }
 
-// document is one definition of a file.
-type document struct {
+// doc is one document of a file.
+type doc struct {
 	file   string
+	at     string // place in the file's list, such as [2]; empty when it is the file
 	shape  def.Shape
-	source []byte
+	source []byte // JSON
+	fault  string // why the file holds no document
 }
 
 // title names what a valid document registers.
-func (d document) title() string {
+func (d doc) title() string {
 	if d.shape == def.ShapeTaskType {
 		t, _ := def.ParseTaskType(d.source)
 		return "task type " + t.Name
@@ -38,16 +41,30 @@ func (d document) title() string {
 	return fmt.Sprintf("definition %s version %d", plan.Name, plan.Version)
 }
 
-// readDocuments reads files that each hold one definition or a list of them.
-func readDocuments(files []string) ([]document, error) {
-	var out []document
+// readDocuments reads files, JSON or YAML, that each hold one document or a list of
+// them. A document that cannot be read at all is there too, for its problems.
+func readDocuments(files []string) ([]doc, error) {
+	var out []doc
 	for _, name := range files {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			return nil, usagef("%w", err)
 		}
-		for _, part := range def.Split(src) {
-			out = append(out, document{file: name, shape: def.Sniff(part), source: part})
+		raw, err := document.JSON(src)
+		if err != nil {
+			out = append(out, doc{file: name, fault: err.Error()})
+			continue
+		}
+		parts := def.Split(raw)
+		for i, part := range parts {
+			d := doc{file: name, shape: def.Sniff(part), source: part}
+			if !bytes.Equal(part, raw) {
+				d.at = fmt.Sprintf("[%d]", i)
+			}
+			out = append(out, d)
+		}
+		if len(parts) == 0 {
+			out = append(out, doc{file: name, fault: "the list is empty"})
 		}
 	}
 	return out, nil
@@ -67,7 +84,7 @@ shape. All are checked before the first is sent, so that nothing is half registe
 			if err != nil {
 				return err
 			}
-			found := judge(docs).findings()
+			found := append(judge(docs).findings(), unregistrable(docs)...)
 			if len(found) == 0 {
 				found = twice(docs)
 			}
@@ -88,8 +105,19 @@ shape. All are checked before the first is sent, so that nothing is half registe
 	return c
 }
 
+// unregistrable finds documents of kinds that are not registered this way.
+func unregistrable(docs []doc) []finding {
+	var out []finding
+	for _, d := range docs {
+		if d.fault == "" && d.shape != def.ShapeWorkflow && d.shape != def.ShapeTaskType && d.shape != def.ShapeUnknown {
+			out = append(out, finding{File: d.file, Path: d.at, Message: "is a " + d.shape.String() + "; workflow definitions and task types can be registered"})
+		}
+	}
+	return out
+}
+
 // twice finds versions that several documents claim.
-func twice(docs []document) []finding {
+func twice(docs []doc) []finding {
 	var out []finding
 	first := map[string]string{}
 	for _, d := range docs {
@@ -106,7 +134,7 @@ func twice(docs []document) []finding {
 // checkTaken looks for versions that are registered with other contents. The server
 // looks again; this is so that the first documents of several are not registered when a
 // later one cannot be.
-func checkTaken(ctx context.Context, c *pawl.Client, docs []document) error {
+func checkTaken(ctx context.Context, c *pawl.Client, docs []doc) error {
 	var found []finding
 	for _, d := range docs {
 		plan, _ := def.Compile(d.source)
@@ -129,7 +157,7 @@ func checkTaken(ctx context.Context, c *pawl.Client, docs []document) error {
 	return nil
 }
 
-func applyAll(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, docs []document, overwrite bool) error {
+func applyAll(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, docs []doc, overwrite bool) error {
 	t := newTable(cmd.OutOrStdout(), "KIND", "NAME", "VERSION", "POSITION")
 	for _, d := range docs {
 		res, err := c.Definitions().Apply(ctx, &apiv1.ApplyDefinitionRequest{Source: string(d.source), Overwrite: overwrite})
@@ -233,114 +261,4 @@ func printIf(do bool, cmd *cobra.Command, v any) error {
 		return nil
 	}
 	return printJSON(cmd, v)
-}
-
-// check is what the validator says of one document.
-type check struct {
-	File     string    `json:"file"`
-	Kind     string    `json:"kind"`
-	OK       bool      `json:"ok"`
-	Problems []finding `json:"problems"`
-}
-
-// checks is the outcome of a validation.
-type checks struct {
-	Accepted int     `json:"accepted"`
-	Rejected int     `json:"rejected"`
-	Files    []check `json:"files"`
-}
-
-// findings lists everything that is wrong, with its file.
-func (c checks) findings() []finding {
-	var out []finding
-	for _, f := range c.Files {
-		for _, p := range f.Problems {
-			p.File = f.File
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func newDefinitionValidate(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use: "validate FILE...", Short: "Check files offline with the server's own validator",
-		Long:    "Check workflow definitions and task types without a server. Exit code 1 if any is not valid.",
-		Example: "  pawl definition validate order.json -o json", Args: wantArgs(1, 1000),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			docs, err := readDocuments(args)
-			if err != nil {
-				return err
-			}
-			out := judge(docs)
-			if err := printChecks(g, cmd, out); err != nil {
-				return err
-			}
-			if out.Rejected > 0 {
-				return fmt.Errorf("%d of %d documents are not valid", out.Rejected, len(docs))
-			}
-			return nil
-		},
-	}
-}
-
-func judge(docs []document) checks {
-	out := checks{Files: []check{}}
-	for _, d := range docs {
-		c := check{File: d.file, Kind: d.shape.String(), Problems: problemsOf(d)}
-		if c.OK = len(c.Problems) == 0; c.OK {
-			out.Accepted++
-		} else {
-			out.Rejected++
-		}
-		out.Files = append(out.Files, c)
-	}
-	return out
-}
-
-func problemsOf(d document) []finding {
-	out := []finding{}
-	var problems []def.Problem
-	switch d.shape {
-	case def.ShapeWorkflow:
-		_, problems = def.Compile(d.source)
-	case def.ShapeTaskType:
-		_, problems = def.ParseTaskType(d.source)
-	case def.ShapeUnknown:
-		return append(out, finding{Message: unknownShape(d.source)})
-	default:
-		return append(out, finding{Message: "is a " + d.shape.String() + "; workflow definitions and task types can be registered"})
-	}
-	for _, p := range problems {
-		out = append(out, finding{Path: p.Path, Message: p.Message})
-	}
-	return out
-}
-
-// unknownShape says why a document is neither of the two kinds.
-func unknownShape(source []byte) string {
-	var v any
-	if err := json.Unmarshal(source, &v); err != nil {
-		return "is not JSON: " + err.Error()
-	}
-	return "is neither a workflow definition, which has a name and tasks, nor a task type, which has a name"
-}
-
-// printChecks prints one line a document, and below it everything that is wrong,
-// uncut: it has to be read whole.
-func printChecks(g *globals, cmd *cobra.Command, out checks) error {
-	if g.json() {
-		return printJSON(cmd, out)
-	}
-	t := newTable(cmd.OutOrStdout(), "FILE", "KIND", "OK", "PROBLEMS")
-	for _, c := range out.Files {
-		t.row(c.File, c.Kind, yesNo(c.OK), strconv.Itoa(len(c.Problems)))
-	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	for _, f := range out.findings() {
-		fmt.Fprintln(cmd.OutOrStdout(), f.text())
-	}
-	return nil
 }

@@ -84,6 +84,32 @@ func TestCorpusTaskTypesParse(t *testing.T) {
 	}
 }
 
+// unready are documents that are no use as they stand.
+var unready = map[string]string{
+	"schedule-bounded-schedule-template.json": `found the string "__`, // a template: the times are to be filled in
+	"schedule-examples-README-b3.json":        "startWorkflowRequest is required: what the schedule starts",
+}
+
+func TestCorpusHandlersSchedulesAndStartsAreValid(t *testing.T) {
+	for _, pattern := range []string{"event*", "schedule*", "start*"} {
+		for _, file := range corpus(t, "definitions/"+pattern+".json") {
+			name := filepath.Base(file)
+			for i, src := range Split(readFile(t, file)) {
+				excuse, excused := unready[name]
+				problems := Sniff(src).Problems(src)
+				if excused && len(problems) == 0 {
+					t.Errorf("%s[%d]: is valid", name, i)
+				}
+				for _, p := range problems {
+					if text := p.Path + " " + p.Message; !strings.Contains(text, "not supported yet") && !(excused && strings.Contains(text, excuse)) {
+						t.Errorf("%s[%d]: %s", name, i, text)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestCorpusInvalidDefinitionsAreRefused(t *testing.T) {
 	want := map[string]Problem{
 		"event-b5-orkes.json":                         {"", "not JSON"},
@@ -96,6 +122,7 @@ func TestCorpusInvalidDefinitionsAreRefused(t *testing.T) {
 		"wf-MakerCheckerFlow2.json":                   {"tasks[2].defaultCase[0].inputParameters.terminationStatus", "must have an terminationStatus"},
 		"wf-beginner-b9.json":                         {"tasks[1].decisionCases", "decisionCases should have atleast one task"},
 		"wf-dynamic-task-b3.json":                     {"tasks[1].inputParameters.taskToExecute", "taskReferenceName: shipping_info for given task: shipping_task"},
+		"wf-review_approval.json":                     {"tasks[0].loopOver[3].inputParameters.switchCaseValue", "taskReferenceName: user_action for given task: Review1Check"},
 		"wf-sub-workflow-task-b7.json":                {"tasks[1].joinOn[1]", "upload_toS3_webp_ref"},
 		"wf-wf1.json":                                 {"schemaVersion", "workflowDef schemaVersion: 2 is only supported"},
 	}
@@ -107,9 +134,6 @@ func TestCorpusInvalidDefinitionsAreRefused(t *testing.T) {
 				t.Errorf("got joinOn %v, want the end of the branch", on)
 			}
 		},
-		// The task that it reads and does not have is read in a nested list, as
-		// definitions in use do.
-		"wf-review_approval.json": func(*Plan) {},
 	}
 	for _, file := range corpus(t, "invalid/*.json") {
 		name := filepath.Base(file)

@@ -96,6 +96,37 @@ func sniffOne(raw []byte) Shape {
 	return ShapeTaskType
 }
 
+// Problems returns everything that is wrong with a document of the shape, nothing when
+// it is valid. Lists are for Split first.
+func (s Shape) Problems(src []byte) []Problem {
+	var problems []Problem
+	switch s {
+	case ShapeWorkflow:
+		_, problems = Compile(src)
+	case ShapeTaskType:
+		_, problems = ParseTaskType(src)
+	case ShapeStart:
+		_, problems = ParseStart(src)
+	case ShapeEventHandler:
+		_, problems = ParseEventHandler(src)
+	case ShapeSchedule:
+		_, problems = ParseSchedule(src)
+	default:
+		return unknownDocument(src)
+	}
+	return problems
+}
+
+// unknownDocument says why a document is none of those that are known.
+func unknownDocument(src []byte) []Problem {
+	var r report
+	if r.document(src) != nil {
+		r.add(nil, "is none of a workflow definition (name, tasks), task definition (name), event handler (name, event, actions), "+
+			"schedule (name, cronExpression, startWorkflowRequest) and start request (name, input or workflowDef)")
+	}
+	return r.problems
+}
+
 // Split returns the elements of a JSON list, or the one document if it is no
 // list. What is not JSON stays whole, so that Compile can say what is wrong.
 func Split(src []byte) [][]byte {

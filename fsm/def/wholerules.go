@@ -10,10 +10,21 @@ func (p *parser) wholeRules() {
 		case "JOIN":
 			p.joinRules(s)
 		}
-		if s.top && s.input != nil && !p.fragment {
+		if s.input != nil && !p.fragment {
 			p.references(s)
 		}
 	}
+}
+
+// growing reports whether the definition has steps whose names are only known when it
+// runs.
+func (p *parser) growing() bool {
+	for _, s := range p.all {
+		if s.typ == "FORK_JOIN_DYNAMIC" {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *parser) followedByJoin(s *step) {
@@ -48,15 +59,14 @@ func (p *parser) joinRules(s *step) {
 	}
 }
 
-// references checks that what a step of the root list reads is in the
-// definition. Steps in nested lists may read what is not: that gives null, and
-// definitions in use rely on it.
+// references checks that what a step reads is in the definition. Steps in nested lists
+// may read the outputs of forked tasks, whose names no definition holds.
 func (p *parser) references(s *step) {
 	for _, ref := range s.input.Refs() {
-		if ref.Root == "" || ref.Root == "workflow" || ref.Second == "" && environmental(ref.Text) {
+		if ref.Root == "" || ref.Root == "workflow" || ref.Second == "" && (environmental(ref.Text) || !s.top) {
 			continue
 		}
-		if _, ok := p.byRef[ref.Root]; ok {
+		if _, ok := p.byRef[ref.Root]; ok || !s.top && p.growing() {
 			continue
 		}
 		p.addUnder(s.at.member("inputParameters"), ref.At, "taskReferenceName: "+clip(ref.Root)+" for given task: "+clip(s.name)+
