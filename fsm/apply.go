@@ -161,15 +161,19 @@ func (s *State) finish() *Applied {
 }
 
 func (s *State) reportQueues(out *Applied) {
+	slices.Sort(s.scratch.limits)
+	s.scratch.limits = slices.Compact(s.scratch.limits)
+	for _, name := range s.scratch.limits {
+		if l, ok := s.limits.get(name); ok {
+			s.scratch.queues = append(s.scratch.queues, l.lanes...)
+		}
+		out.Permits = append(out.Permits, s.permits(name))
+	}
 	slices.Sort(s.scratch.queues)
 	for _, id := range slices.Compact(s.scratch.queues) {
 		if q, ok := s.queues.get(id); ok {
-			out.Ready = append(out.Ready, q.report())
+			out.Ready = append(out.Ready, s.readyToTell(q))
 		}
-	}
-	slices.Sort(s.scratch.limits)
-	for _, name := range slices.Compact(s.scratch.limits) {
-		out.Permits = append(out.Permits, s.permits(name))
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *State) putTaskType(c *PutTaskType) (Result, *Rejection) {
 	} else {
 		s.taskTypes.insert(&taskType{name: parsed.Name, parsed: parsed, created: s.now, updated: s.now})
 	}
-	s.scratch.limits = append(s.scratch.limits, parsed.Name)
+	s.retune(parsed.Name)
 	s.emit(Event{Kind: TaskTypePut, Ref: parsed.Name})
 	return Result{}, nil
 }
@@ -129,7 +129,7 @@ func (s *State) deleteTaskType(c *DeleteTaskType) (Result, *Rejection) {
 		return Result{}, notFound("No such task definition: ", c.Name)
 	}
 	s.taskTypes.remove(t)
-	s.scratch.limits = append(s.scratch.limits, c.Name)
+	s.retune(c.Name)
 	s.emit(Event{Kind: TaskTypeDeleted, Ref: c.Name})
 	return Result{}, nil
 }

@@ -39,10 +39,13 @@ func (v View) explainReady(t *task) []Reason {
 		return []Reason{{Kind: "paused", Text: join("queue ", string(q.name), " is paused")}}
 	}
 	var out []Reason
-	if p := v.s.permits(q.limit); p.Free == 0 {
-		out = append(out, Reason{Kind: "limit", Text: join("task type ", q.limit, " has reached its concurrency limit")})
+	name := v.s.limitOf(t, q)
+	if free, next := v.s.rateFree(name); free == 0 {
+		out = append(out, Reason{Kind: "rate", Text: join("task type ", name, " has had its leases of this window; the next is given in ", itoa(int64(next-v.s.now)), " ms")})
+	} else if p := v.s.permits(name); p.Free == 0 {
+		out = append(out, Reason{Kind: "limit", Text: join("task type ", name, " has reached its concurrency limit")})
 	}
-	ahead := v.s.ready.tree.Rank(t.readyKey()) - v.s.ready.tree.Rank(readyKey{queue: t.queue, rank: -1 << 63})
+	ahead := v.s.ready.tree.Rank(t.readyKey()) - v.s.ready.tree.Rank(readyKey{queue: t.queue, lane: t.lane, rank: -1 << 63})
 	if ahead > 0 {
 		out = append(out, Reason{Kind: "behind", Text: join(itoa(int64(ahead)), " tasks are ahead of it in queue ", string(q.name))})
 	}

@@ -76,6 +76,7 @@ func encodeDue(w *writer, k dueKey, o owner) {
 	w.num(2, k.tie)
 	w.num(3, uint64(o.kind))
 	w.task(4, o.task)
+	w.str(5, o.limit)
 }
 
 func compareStart(a, b startKey) int {

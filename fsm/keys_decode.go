@@ -111,6 +111,8 @@ func decodeDue(r *reader) (k dueKey, v owner) {
 			v.kind = ownerKind(r.num8())
 		case 4:
 			v.task = r.task()
+		case 5:
+			v.limit = r.str()
 		default:
 			r.unknown()
 		}

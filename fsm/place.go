@@ -25,8 +25,7 @@ func (s *State) enterPlace(t *task) {
 	t = s.tasks.mut(t)
 	switch t.place {
 	case placeReady:
-		q := s.mutQueue(t.queue)
-		q.ready++
+		s.enterLane(s.mutQueue(t.queue), t)
 		if !t.returned {
 			t.rank = int64(t.ready - Millis(s.execOf(t).priority)*ageStep)
 		}
@@ -47,8 +46,8 @@ func (s *State) enterPlace(t *task) {
 func (s *State) leavePlace(t *task) {
 	switch t.place {
 	case placeReady:
-		s.mutQueue(t.queue).ready--
 		s.ready.drop(t.readyKey())
+		s.leaveLane(s.mutQueue(t.queue), t)
 	case placeDelayed:
 		if t.queue != 0 {
 			s.mutQueue(t.queue).delayed--
@@ -64,7 +63,9 @@ func (s *State) leavePlace(t *task) {
 	t.place = placeNone
 }
 
-func (t *task) readyKey() readyKey { return readyKey{queue: t.queue, rank: t.rank, task: t.id} }
+func (t *task) readyKey() readyKey {
+	return readyKey{queue: t.queue, lane: t.lane, rank: t.rank, task: t.id}
+}
 
 func (t *task) leaseKey() leaseKey {
 	return leaseKey{node: t.holder.Node, boot: t.holder.Boot, task: t.id}
@@ -73,9 +74,16 @@ func (t *task) leaseKey() leaseKey {
 // takePermit takes or gives back the permit of a leased task.
 func (s *State) takePermit(t *task, n int) {
 	q, _ := s.queues.get(t.queue)
-	l := s.mutLimit(q.limit)
+	name := s.limitOf(t, q)
+	if name == "" {
+		return
+	}
+	l := s.mutLimit(name)
 	l.inflight = count(l.inflight, n)
-	s.scratch.limits = append(s.scratch.limits, l.name)
+	if n > 0 {
+		s.noteGrant(l, q.id)
+	}
+	s.touchLimit(name)
 }
 
 func (s *State) mutLimit(name string) *limit {
@@ -85,7 +93,7 @@ func (s *State) mutLimit(name string) *limit {
 	return s.limits.insert(&limit{name: name})
 }
 
-// permits tells how many more tasks of a type may be leased.
+// permits tells how many more tasks of a type may be leased now.
 func (s *State) permits(name string) LimitFree {
 	free := -1
 	if t, ok := s.taskTypes.get(name); ok && t.parsed.ConcurrentLimit > 0 {
@@ -93,6 +101,9 @@ func (s *State) permits(name string) LimitFree {
 		if l, held := s.limits.get(name); held {
 			free = max(0, free-int(l.inflight))
 		}
+	}
+	if rate, _ := s.rateFree(name); rate >= 0 && (free < 0 || rate < free) {
+		free = rate
 	}
 	return LimitFree{Type: name, Free: free}
 }
@@ -105,14 +116,6 @@ func (s *State) mutQueue(id queueID) *queue {
 	}
 	s.scratch.queues = append(s.scratch.queues, id)
 	return s.queues.mut(q)
-}
-
-func (q *queue) report() QueueReady {
-	ready := int(q.ready)
-	if q.paused {
-		ready = 0
-	}
-	return QueueReady{Queue: q.name, Type: q.limit, Ready: ready}
 }
 
 // findQueue gives the number of a queue that is known.
@@ -132,11 +135,15 @@ func (s *State) findQueue(name Queue) (*queue, bool) {
 // internQueue gives a queue its number, which it keeps.
 func (s *State) internQueue(name Queue, limit string) *queue {
 	if q, ok := s.findQueue(name); ok {
-		if q.limit != "" || limit == "" {
-			return q
+		switch {
+		case limit == "" || q.limit == limit || q.shared:
+		case q.limit == "":
+			q = s.queues.mut(q)
+			q.limit = limit
+		default: // one more type than the limit that is counted
+			q = s.mutQueue(q.id)
+			q.shared = true
 		}
-		q = s.queues.mut(q)
-		q.limit = limit
 		return q
 	}
 	s.nextQueue++
@@ -255,11 +262,15 @@ const maxSkips = 1024
 
 func (s *State) offer(o Offer) bool {
 	q, ok := s.findQueue(o.Queue)
-	if !ok || q.paused || s.permits(q.limit).Free == 0 {
+	if !ok || q.paused {
 		return false
 	}
 	for ; s.scratch.skips < maxSkips; s.scratch.skips++ {
-		k, ok := s.firstReady(q.id)
+		q, _ = s.queues.get(q.id)
+		k, ok, again := s.pick(q)
+		if again {
+			continue
+		}
 		if !ok {
 			return false
 		}
@@ -278,9 +289,10 @@ func (s *State) offer(o Offer) bool {
 	return false
 }
 
-func (s *State) firstReady(id queueID) (readyKey, bool) {
-	for k := range s.ready.tree.From(readyKey{queue: id, rank: -1 << 63}) {
-		return k, k.queue == id
+// firstReady is the first task of a lane.
+func (s *State) firstReady(id queueID, lane uint32) (readyKey, bool) {
+	for k := range s.ready.tree.From(readyKey{queue: id, lane: lane, rank: -1 << 63}) {
+		return k, k.queue == id && k.lane == lane
 	}
 	return readyKey{}, false
 }

@@ -72,11 +72,12 @@ type chaos struct {
 	accepted map[TaskID]bool
 	slots    map[Slot]bool
 	last     map[TaskID]Lease
+	rates    map[string][]Millis
 }
 
 func newChaos(t *testing.T, seed uint64, met *coverage) *chaos {
 	c := &chaos{twin: newTwin(t), r: rand.New(rand.NewPCG(seed, 1)), met: met,
-		accepted: map[TaskID]bool{}, slots: map[Slot]bool{}, last: map[TaskID]Lease{}}
+		accepted: map[TaskID]bool{}, slots: map[Slot]bool{}, last: map[TaskID]Lease{}, rates: map[string][]Millis{}}
 	c.lax = true
 	c.restoreEvery = uint64(5 + c.r.IntN(40))
 	return c
@@ -109,7 +110,14 @@ func (c *chaos) setUp() {
 	}
 	c.must(&PutDefinition{Source: []byte(`{"name":"wait","version":1,"schemaVersion":2,"failureWorkflow":"d0","tasks":[
  {"name":"w","taskReferenceName":"w","type":"WAIT"},{"name":"hot","taskReferenceName":"h","type":"SIMPLE"}]}`)})
-	c.names = append(c.names, "wait")
+	c.must(&PutDefinition{Source: []byte(`{"name":"shared","version":1,"schemaVersion":2,"tasks":[
+ {"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"s1","taskReferenceName":"a","type":"OWN"}],
+ [{"name":"s2","taskReferenceName":"b","type":"OWN"}],[{"name":"s3","taskReferenceName":"c","type":"OWN","startDelay":2}]]},
+ {"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["a","b","c"]}]}`)})
+	for _, name := range []string{"s1", "s2", "s3"} {
+		c.must(&PutTaskType{Source: c.taskTypeSource(name)})
+	}
+	c.names = append(c.names, "wait", "shared")
 	for _, name := range c.taskNames() {
 		if c.r.IntN(3) > 0 {
 			c.apply(&Entry{Commands: []*Command{{Body: &PutTaskType{Source: c.taskTypeSource(name)}}}})
@@ -119,7 +127,7 @@ func (c *chaos) setUp() {
 
 // taskNames are the types that have met a queue, and one that every history has.
 func (c *chaos) taskNames() []string {
-	out := []string{"hot"}
+	out := []string{"hot", "s1", "s2", "s3"}
 	for q := range c.a.View().Queues() {
 		if q.Type != "" {
 			out = append(out, q.Type)
@@ -137,6 +145,9 @@ func (c *chaos) taskTypeSource(name string) []byte {
 	}
 	if c.r.IntN(4) == 0 {
 		s += fmt.Sprintf(`,"totalTimeoutSeconds":%d`, 5+c.r.IntN(30))
+	}
+	if c.r.IntN(3) == 0 {
+		s += fmt.Sprintf(`,"rateLimitPerFrequency":%d,"rateLimitFrequencyInSeconds":%d`, c.r.IntN(4), 1+c.r.IntN(9))
 	}
 	if c.r.IntN(4) == 0 {
 		s += `,"backoffJitterMs":1500,"retryLogic":"EXPONENTIAL_BACKOFF"`
@@ -249,8 +260,9 @@ func (c *chaos) fence(b Body, r Result) {
 // of a task ascend.
 func (c *chaos) checkLimits(grants []Leased) {
 	leased := map[string]int{}
-	for _, q := range c.a.queues.tree.All() {
-		leased[q.limit] += int(q.leased)
+	for k := range c.a.leases.tree.All() {
+		t, _ := c.a.tasks.get(k.task)
+		leased[c.a.nodeOf(c.a.execOf(t), t.node).Name]++
 	}
 	for name, l := range c.a.limits.tree.All() {
 		if leased[name] != int(l.inflight) {
@@ -259,13 +271,35 @@ func (c *chaos) checkLimits(grants []Leased) {
 	}
 	for _, g := range grants {
 		q, _ := c.a.findQueue(g.Queue)
-		if tt, ok := c.a.taskTypes.get(q.limit); ok && tt.parsed.ConcurrentLimit > 0 && leased[q.limit] > int(tt.parsed.ConcurrentLimit) {
-			c.t.Fatalf("index %d: %d tasks of %s are leased, %d allowed", c.index, leased[q.limit], q.limit, tt.parsed.ConcurrentLimit)
+		t, _ := c.a.tasks.get(g.Task)
+		name := c.a.nodeOf(c.a.execOf(t), t.node).Name
+		if tt, ok := c.a.taskTypes.get(name); ok {
+			if n := int(tt.parsed.ConcurrentLimit); n > 0 && leased[name] > n {
+				c.t.Fatalf("index %d: %d tasks of %s are leased, %d allowed", c.index, leased[name], name, n)
+			}
+			c.checkRate(name, int(tt.parsed.RateLimit), 1000*Millis(tt.parsed.RateWindow))
 		}
 		if q.paused || c.slots[g.Slot] || g.Lease <= c.last[g.Task] {
 			c.t.Fatalf("index %d: wrong grant %+v, paused %v, lease before %s", c.index, g, q.paused, c.last[g.Task])
 		}
 		c.slots[g.Slot], c.last[g.Task] = true, g.Lease
+	}
+}
+
+// checkRate holds the leases of a type, noted while it has a rate, to that.
+func (c *chaos) checkRate(name string, most int, window Millis) {
+	if most == 0 {
+		return
+	}
+	c.rates[name] = append(c.rates[name], c.now)
+	n := 0
+	for _, at := range c.rates[name] {
+		if at > c.now-window {
+			n++
+		}
+	}
+	if n > most {
+		c.t.Fatalf("index %d: %d leases of %s in a window of %d ms, %d allowed", c.index, n, name, window, most)
 	}
 }
 

@@ -331,6 +331,10 @@ func decodeQueue(r *reader) *queue {
 			q.paused = r.flag()
 		case 8:
 			q.seen = Millis(r.int())
+		case 9:
+			q.shared = r.flag()
+		case 10:
+			q.lanes = append(q.lanes, readLane(r))
 		default:
 			r.unknown()
 		}
@@ -346,6 +350,16 @@ func decodeLimit(r *reader) *limit {
 			l.name = r.str()
 		case 2:
 			l.inflight = r.num32()
+		case 3:
+			l.grants = append(l.grants, readGranted(r))
+		case 4:
+			l.due.at = Millis(r.int())
+		case 5:
+			l.due.tie = r.num()
+		case 6:
+			l.lanes = append(l.lanes, queueID(r.num32()))
+		case 7:
+			l.queue = queueID(r.num32())
 		default:
 			r.unknown()
 		}

@@ -504,7 +504,7 @@ func (s *story) ask(a args) bool {
 	case "clock":
 		fmt.Fprintf(&s.out, "%d ms, next due %d\n", v.Time(), v.NextDue())
 	default:
-		return false
+		return s.askLimits(a)
 	}
 	return true
 }

@@ -302,6 +302,8 @@ type queue struct {
 	id      queueID
 	name    Queue
 	limit   string // task type whose limit its tasks count against
+	shared  bool   // its tasks count against the limits of several types
+	lanes   []lane // of a shared queue: types with a limit that have ready tasks
 	ready   uint32
 	delayed uint32
 	leased  uint32
@@ -319,17 +321,35 @@ func (q *queue) encode(w *writer) {
 	w.num(6, uint64(q.leased))
 	w.flag(7, q.paused)
 	w.int(8, int64(q.seen))
+	w.flag(9, q.shared)
+	for _, l := range q.lanes {
+		w.nest(10, func(w *writer) { w.num(1, uint64(l.n)); w.str(2, l.limit); w.num(3, uint64(l.ready)) })
+	}
 }
 
-// limit counts the leased tasks of a type over all its queues and domains.
+// limit counts the leased tasks of a type over all its queues and domains, or the
+// executions that hold a quota.
 type limit struct {
 	meta
 	name     string
 	inflight uint32
+	grants   []granted // the last leases, ascending, while the type has a rate
+	due      dueKey    // armed for the time at which a full window allows another lease
+	lanes    []queueID // shared queues with a lane for it
+	queue    queueID   // that the last lease was from, while the type has a rate
 }
 
 func (l *limit) key() string { return l.name }
 func (l *limit) encode(w *writer) {
 	w.str(1, l.name)
 	w.num(2, uint64(l.inflight))
+	for _, g := range l.grants {
+		w.nest(3, func(w *writer) { w.int(1, int64(g.at)); w.num(2, uint64(g.n)) })
+	}
+	w.int(4, int64(l.due.at))
+	w.num(5, l.due.tie)
+	for _, id := range l.lanes {
+		w.num(6, uint64(id))
+	}
+	w.num(7, uint64(l.queue))
 }

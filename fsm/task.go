@@ -23,6 +23,7 @@ type task struct {
 	unfenced bool // finished by a report without a lease
 
 	queue    queueID // where it waits when ready or delayed, and came from when leased
+	lane     uint32  // of the queue, when ready
 	rank     int64   // place in the queue
 	place    place
 	lease    Lease
@@ -155,6 +156,7 @@ func (t *task) encodeStructure(w *writer) {
 	w.num(51, uint64(t.loops.count))
 	w.num(53, uint64(t.done))
 	w.exec(54, t.child)
+	w.num(80, uint64(t.lane))
 }
 
 func decodeTask(r *reader) *task {
@@ -297,6 +299,8 @@ func (t *task) decodeStructure(r *reader) {
 		t.done = r.num32()
 	case 54:
 		t.child = r.exec()
+	case 80:
+		t.lane = r.num32()
 	default:
 		r.unknown()
 	}

@@ -4,8 +4,9 @@ import "github.com/pawlhq/pawl/fsm/def"
 
 // owner is whose time a row of due is.
 type owner struct {
-	kind ownerKind
-	task TaskID // serial 0 for an execution
+	kind  ownerKind
+	task  TaskID // serial 0 for an execution
+	limit string // task type whose window is full
 }
 
 // ownerKind numbers are stored.
@@ -14,6 +15,7 @@ type ownerKind uint8
 const (
 	ownerTask ownerKind = 1 + iota
 	ownerExecution
+	ownerLimit
 )
 
 // deadline is one time limit of a record.
@@ -156,6 +158,10 @@ func (s *State) fireDue() {
 // to; the timer is judged again when that is resumed.
 func (s *State) quarantineTimer(k dueKey, o owner) {
 	s.due.drop(k)
+	if l, ok := s.limits.get(o.limit); ok && l.due == k {
+		s.limits.mut(l).due = dueKey{} // armed anew by the next lease
+		return
+	}
 	if t, ok := s.tasks.get(o.task); ok {
 		s.tasks.mut(t).due = dueKey{}
 		s.held.put(heldKey{exec: o.task.Exec, list: heldOverdue, serial: o.task.Serial}, none{})
@@ -167,6 +173,10 @@ func (s *State) quarantineTimer(k dueKey, o owner) {
 
 func (s *State) fire(k dueKey, o owner) {
 	s.due.drop(k)
+	if o.kind == ownerLimit {
+		s.fireWake(k, o.limit)
+		return
+	}
 	if o.kind == ownerExecution {
 		if e, ok := s.executions.get(o.task.Exec); ok {
 			s.fireExecution(s.executions.mut(e))
@@ -298,6 +308,10 @@ func (s *State) dueHints() []Queue {
 	for _, o := range s.due.tree.All() {
 		if n++; n > maxDueScan || len(out) == def.MaxReach {
 			break
+		}
+		if o.kind == ownerLimit {
+			out = s.wakeHints(out, o.limit)
+			continue
 		}
 		if o.kind != ownerTask {
 			continue

@@ -294,7 +294,7 @@ func (s *State) verifyQueues() error {
 		case t.place == placeLeased:
 			c.leased++
 			if q, ok := s.queues.get(t.queue); ok {
-				limits[q.limit]++
+				limits[s.limitOf(t, q)]++
 			}
 		}
 		queues[t.queue] = c
@@ -309,7 +309,7 @@ func (s *State) verifyQueues() error {
 			return broken("limit ", name, ": inflight is ", itoa(int64(l.inflight)), ", recounted ", itoa(int64(limits[name])))
 		}
 	}
-	return nil
+	return cmp.Or(s.verifyLanes(), s.verifyRates())
 }
 
 // verifyRows checks that each row points to a record that agrees.
@@ -325,7 +325,11 @@ func (s *State) verifyRows() error {
 		}
 	}
 	for k, o := range s.due.tree.All() {
-		if o.kind == ownerExecution {
+		if o.kind == ownerLimit {
+			if l, ok := s.limits.get(o.limit); !ok || l.due != k {
+				return broken("timer row has no limit")
+			}
+		} else if o.kind == ownerExecution {
 			if e, ok := s.executions.get(o.task.Exec); !ok || e.due != k {
 				return broken("timer row has no execution")
 			}

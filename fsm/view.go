@@ -221,7 +221,7 @@ func (v View) Queue(name Queue) (QueueInfo, bool) {
 
 func (v View) queue(q *queue) QueueInfo {
 	i := QueueInfo{Queue: q.name, Type: q.limit, Ready: int(q.ready), Delayed: int(q.delayed), Leased: int(q.leased), Paused: q.paused}
-	if k, ok := v.s.firstReady(q.id); ok {
+	if k, ok := v.s.firstInQueue(q); ok {
 		if t, found := v.s.tasks.get(k.task); found {
 			i.Oldest = max(0, v.s.now-t.scheduled)
 		}
@@ -250,7 +250,7 @@ func (v View) Ready() iter.Seq[QueueReady] {
 			return
 		}
 		for _, q := range v.s.queues.tree.All() {
-			if r := q.report(); r.Ready > 0 && !yield(r) {
+			if r := v.s.readyToTell(q); r.Ready > 0 && !yield(r) {
 				return
 			}
 		}

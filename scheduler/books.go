@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/pawlhq/pawl/fsm"
@@ -406,12 +407,29 @@ func (b *books) readyLocked(r fsm.QueueReady) {
 		q = b.queueLocked(r.Queue)
 	}
 	q.ready = r.Ready
-	if q.kind == nil {
-		q.kind = b.kindLocked(r.Type)
-		q.kind.flying += q.flying
-	}
+	b.assignLocked(q, r.Type)
 	b.checkLocked(q)
 	b.pruneLocked(q)
+}
+
+// assignLocked puts a queue under the limit of a task type. That changes once at most:
+// when tasks of a second type come into the queue, its ready tasks are told without
+// those that have no permit, and no one limit holds for it any more.
+func (b *books) assignLocked(q *queue, taskType string) {
+	k := b.kindLocked(taskType)
+	if q.kind == k {
+		return
+	}
+	if old := q.kind; old != nil {
+		old.flying -= q.flying
+		if q.hungry {
+			q.hungry = false
+			old.hungry = slices.DeleteFunc(old.hungry, func(x *queue) bool { return x == q })
+		}
+		b.listLocked(old)
+	}
+	q.kind = k
+	k.flying += q.flying
 }
 
 // settle frees offers that surely did not reach the log. Those that were applied are
