@@ -34,6 +34,7 @@ var floors = map[string][]string{
 	"cluster/gossip": {"cluster/disk", "cluster/guard", "fsm"},
 	"cluster":        {"fsm", "cluster/disk", "cluster/guard", "cluster/wal", "cluster/stable", "cluster/snap", "cluster/peer", "cluster/gossip"},
 	"scheduler":      {"fsm"},
+	"builtin":        {"fsm", "fsm/expr"},
 	"transport":      {"transport/document", "fsm", "fsm/def", "proto/gen"},
 
 	"transport/document": nil,
@@ -48,7 +49,7 @@ var floors = map[string][]string{
 }
 
 // testOnly lists what test files may import besides.
-var testOnly = []string{"jepsen/model", "fsm", "fsm/def", "fsm/expr", "cluster/disk", "cluster/guard", "scheduler", "sdk/sdktest", "sdk", "proto/gen", "transport"}
+var testOnly = []string{"jepsen/model", "fsm", "fsm/def", "fsm/expr", "cluster/disk", "cluster/guard", "scheduler", "builtin", "sdk/sdktest", "sdk", "proto/gen", "transport"}
 
 // sourceFiles walks the Go files of the module that people write.
 func sourceFiles(t *testing.T, visit func(path string, file *ast.File, set *token.FileSet)) {

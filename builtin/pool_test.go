@@ -1,0 +1,209 @@
+package builtin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// short is the limit of tests whose sources never end.
+const short = 60 * time.Millisecond
+
+// A source that misbehaves ends its own evaluation: each is followed by a good one. B125.
+func TestHostileSourcesFailAlone(t *testing.T) {
+	pool := newPool(t, short)
+	good := func(after string) {
+		t.Helper()
+		o := evaluate(t, pool, Job{Language: script, Source: "$.n + 1", Input: json.RawMessage(`{"n": 1}`)})
+		if string(o.Result) != "2" {
+			t.Fatalf("after %.60q: got %+v", after, o)
+		}
+	}
+	for _, c := range []struct {
+		language, source string
+		failures         []Failure
+	}{
+		{script, "while(true){}", []Failure{TimedOut}},
+		{script, "for(;;) { try { while(true){} } finally { continue } }", []Failure{TimedOut}},
+		{script, "new Array(2e7).fill(1).map(x => x).length && 1", []Failure{TimedOut, Died}},
+		{script, "var a = []; while(true) a.push('x'.repeat(1000) + a.length)", []Failure{TimedOut, Died}},
+		{script, "'x'.repeat(2**33)", []Failure{Died, TimedOut}},
+		{script, "'x'.repeat(2**40)", []Failure{Died, Thrown, TimedOut}},
+		{script, "var s = 'x'; while (true) s += s", []Failure{TimedOut, Died, Thrown}},
+		{script, "new Uint8Array(2**31)", []Failure{Died, Thrown, TimedOut}},
+		{script, "/^(?=a)(a+)+$/.test('" + strings.Repeat("a", 60) + "b')", []Failure{TimedOut}},
+		{script, "function f() { return f() } f()", []Failure{Thrown}},
+		{script, "var o = {}; o.toString = () => '' + o; '' + o", []Failure{Thrown, Died, TimedOut}},
+		{script, "var a = [1]; a.map(function f() { return [1].map(f) })", []Failure{Thrown, Died, TimedOut}},
+		{script, "var a = []; for (var i = 0; i < 1e5; i++) a = [a]; JSON.stringify(a)", []Failure{Thrown, Died, TimedOut}},
+		{script, "JSON.parse('['.repeat(1e6))", []Failure{Thrown, Died, TimedOut}},
+		{script, strings.Repeat("!", 200_000) + "1", []Failure{Died, None, TimedOut}},
+		{script, strings.Repeat("1+", 100_000) + "1", []Failure{Died, None, TimedOut}},
+		{script, strings.Repeat("if(1)", 50_000) + "1", []Failure{Died, None, TimedOut}},
+		{script, strings.Repeat("a?b:", 60_000) + "1", []Failure{Died, Thrown, TimedOut}},
+		{script, "({get a() { while(true){} }})", []Failure{TimedOut}},
+		{script, "new Proxy({}, {ownKeys() { while(true){} }})", []Failure{TimedOut}},
+		{script, "throw {toString() { while(true){} }}", []Failure{TimedOut, Thrown}},
+		{script, "(function f() { Promise.resolve().then(f) })()", []Failure{TimedOut}},
+		{script, "async function f() { await f() } f(); 1", []Failure{Thrown, Died, TimedOut}},
+		{script, "function* g() { while(true) yield 1 } [...g()]", []Failure{TimedOut, Died}},
+		{script, "[].sort.call({length: 1e15})", []Failure{TimedOut, Died, Thrown}},
+		{JQ, "[range(1e12)] | length", []Failure{TimedOut, Died}},
+		{JQ, "def f: f; f", []Failure{TimedOut}},
+		{JQ, "def f: 1 + f; f", []Failure{TimedOut, Died}},
+		{JQ, "range(1e12) | empty", []Failure{TimedOut}},
+		{JQ, "range(1e12)", []Failure{Thrown, TimedOut}},
+		{JQ, `"x" * 1e10`, []Failure{Thrown, Died, TimedOut}},
+		{JQ, `reduce range(60) as $i ("x"; . + .)`, []Failure{Thrown, Died, TimedOut}},
+		{JQ, strings.Repeat("-", 200_000) + "1", []Failure{None, Died, TimedOut}},
+		{JQ, strings.Repeat("1+", 100_000) + "1", []Failure{None, Died, TimedOut}},
+	} {
+		began := time.Now()
+		o := evaluate(t, pool, Job{Language: c.language, Source: c.source})
+		took := time.Since(began)
+		t.Logf("%4d ms %.50q: %d %s", took.Milliseconds(), c.source, o.Failure, o.Message)
+		if !slices.Contains(c.failures, o.Failure) || took > short+grace+killAfter+5*time.Second {
+			t.Errorf("%.60q: got %+v after %v, want one of %v", c.source, o, took, c.failures)
+		}
+		good(c.source)
+	}
+}
+
+func TestTheLimitIsFourSeconds(t *testing.T) {
+	want := "Script not evaluated within 4 seconds, interrupted."
+	if o := timedOut(Limit); o.Message != want || o.Failure != TimedOut {
+		t.Errorf("got %+v, want %q", o, want)
+	}
+	if p := newPool(t, 0); p.limit != 4*time.Second {
+		t.Errorf("a pool's limit: got %v", p.limit)
+	}
+}
+
+func TestChildrenSeeNoEnvironment(t *testing.T) {
+	t.Setenv("TZ", "America/New_York")
+	t.Setenv("SECRET", "x")
+	p := newPool(t, 0)
+	if o := evaluate(t, p, Job{Language: script, Source: "new Date(2023, 0, 1).toISOString()"}); string(o.Result) != `"2023-01-01T00:00:00.000Z"` {
+		t.Errorf("local time: got %+v", o)
+	}
+	c := p.idle[0]
+	environ, err := os.ReadFile("/proc/" + itoa(c.cmd.Process.Pid) + "/environ")
+	if err == nil && len(environ) > 0 {
+		t.Errorf("environment: got %q", environ)
+	}
+}
+
+func TestManyJobsShareTheChildren(t *testing.T) {
+	p := newPool(t, 0)
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			want := itoa(i * 2)
+			o, err := p.Evaluate(t.Context(), Job{Language: script, Source: "$ * 2", Input: json.RawMessage(itoa(i))})
+			if err != nil || string(o.Result) != want {
+				t.Errorf("got %+v, %v, want %s", o, err, want)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(p.all); n < 1 || n > p.Children() {
+		t.Errorf("children: got %d, want at most %d", n, p.Children())
+	}
+}
+
+func TestAChildThatWasKilledIsReplaced(t *testing.T) {
+	p := newPool(t, 3*time.Second)
+	job := Job{Language: script, Source: "1"}
+	evaluate(t, p, job)
+	p.idle[0].kill() // while it is idle
+	evaluate(t, p, job)
+
+	// In the middle of a job: the next child does it.
+	done := make(chan Outcome)
+	go func() {
+		o, err := p.Evaluate(context.Background(), Job{Language: script, Source: "var end = 2e6; while (end > 0) end--; 'done'"})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- o
+	}()
+	await(t, "the job is under way", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.all) > len(p.idle)
+	})
+	p.mu.Lock()
+	for c := range p.all {
+		c.kill()
+	}
+	p.mu.Unlock()
+	if o := <-done; string(o.Result) != `"done"` {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestAJobEndsWithItsCaller(t *testing.T) {
+	p := newPool(t, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), short)
+	defer cancel()
+	if _, err := p.Evaluate(ctx, Job{Language: script, Source: "while(true){}"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	go func() { // the child of this one is killed by Close
+		_, err := p.Evaluate(context.Background(), Job{Language: script, Source: "while(true){}"})
+		if !errors.Is(err, ErrPoolClosed) {
+			t.Errorf("got %v, want %v", err, ErrPoolClosed)
+		}
+	}()
+	await(t, "the job is under way", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.all) > len(p.idle)
+	})
+	p.Close()
+	if _, err := p.Evaluate(t.Context(), Job{Language: script, Source: "1"}); !errors.Is(err, ErrPoolClosed) {
+		t.Errorf("got %v, want %v", err, ErrPoolClosed)
+	}
+}
+
+func TestAProgramThatIsNoChildIsAnError(t *testing.T) {
+	for _, command := range [][]string{{"/bin/echo", "hello"}, {"/bin/false"}, {"/nonexistent"}} {
+		p, err := NewPool(PoolConfig{Command: command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := p.Evaluate(t.Context(), Job{Language: script, Source: "1"}); err == nil {
+			t.Errorf("%v: got %+v", command, o)
+		}
+		p.Close()
+	}
+}
+
+func TestCheckFindsWhatCannotBeParsed(t *testing.T) {
+	p := newPool(t, 0)
+	for _, c := range []struct{ language, source, want string }{
+		{script, "while(true){}", ""}, {script, "a b", "SyntaxError: Unexpected identifier at line 1"},
+		{script, "\nfor(", "SyntaxError: Unexpected end of input at line 2"},
+		{JQ, ".a | .b", ""}, {JQ, ".a |\n)", "syntax error: unexpected token \")\" at line 2"}, {JQ, "nope", "Function nope/0 does not exist"},
+		{Zone, "2026-01-02 03:04 Europe/Berlin", ""}, {Zone, "x", `no date, time and zone in "x": expected yyyy-MM-dd HH:mm Zone/Name`},
+		{"python", "1", "Python is not available on this server: use javascript"},
+	} {
+		err := p.Check(t.Context(), c.language, c.source)
+		if got := message(err); got != c.want {
+			t.Errorf("%s %q: got %q, want %q", c.language, c.source, got, c.want)
+		}
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
