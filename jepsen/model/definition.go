@@ -17,6 +17,8 @@ type definition struct {
 	TimeoutSeconds  int64          `json:"timeoutSeconds"`
 	TimeoutPolicy   string         `json:"timeoutPolicy"`
 	FailureWorkflow string         `json:"failureWorkflow"`
+	FailureVersion  int            `json:"failureWorkflowVersion"`
+	Restartable     *bool          `json:"restartable"`
 }
 
 // step is one entry of a list of tasks.
@@ -40,6 +42,16 @@ type step struct {
 	Body          []*step            `json:"loopOver"`
 	Items         string             `json:"items"`
 	Child         *childParam        `json:"subWorkflowParam"`
+	CaseParam     string             `json:"caseValueParam"` // DECISION
+	CaseScript    string             `json:"caseExpression"` // DECISION
+	DefaultJoin   []string           `json:"defaultExclusiveJoinTask"`
+	NameParam     string             `json:"dynamicTaskNameParam"`
+	ForkParam     string             `json:"dynamicForkTasksParam"`
+	InputsParam   string             `json:"dynamicForkTasksInputParamName"`
+	LegacyParam   string             `json:"dynamicForkJoinTasksParam"`
+	Async         bool               `json:"asyncComplete"`
+	Sink          string             `json:"sink"`
+	Cache         *cacheParam        `json:"cacheConfig"`
 
 	owner *step   // whose list this step stands in, nil for the root list
 	list  []*step // that list
@@ -47,8 +59,15 @@ type step struct {
 }
 
 type childParam struct {
-	Name    string `json:"name"`
-	Version int    `json:"version"`
+	Name       string `json:"name"`
+	Version    any    `json:"version"`            // a number or an expression
+	Definition any    `json:"workflowDefinition"` // an object or an expression
+}
+
+// cacheParam says under which key the output of a step is kept, and how long.
+type cacheParam struct {
+	Key     string `json:"key"`
+	Seconds int64  `json:"ttlInSecond"`
 }
 
 // taskType holds the settings of a task definition.
@@ -109,7 +128,7 @@ func (s *step) after() *step {
 		if s.at+1 < len(s.list) {
 			return s.list[s.at+1]
 		}
-		if s.owner == nil || s.owner.Type != "SWITCH" {
+		if s.owner == nil || s.owner.Type != "SWITCH" && s.owner.Type != "DECISION" {
 			return nil
 		}
 		s = s.owner
@@ -138,16 +157,7 @@ func find(list []*step, ref string) *step {
 // settings returns the task type that holds for a step: the one written into
 // the step, else the registered one, else the defaults of its kind.
 func (w *World) settings(s *step) taskType {
-	t := taskType{}
-	registered := false
-	switch {
-	case s.TaskType != nil:
-		t, registered = *s.TaskType, true
-	case w.TaskType != nil:
-		if source := w.TaskType(s.Name); source != nil {
-			registered = decode(source, &t) == nil
-		}
-	}
+	t, registered := w.registered(s)
 	worker := registered || s.Type == "SIMPLE"
 	fill(&t.Retries, 3, worker)
 	fill(&t.DelaySeconds, 60, true)
@@ -157,6 +167,19 @@ func (w *World) settings(s *step) taskType {
 		t.Policy = "TIME_OUT_WF"
 	}
 	return t
+}
+
+// registered returns the task type as it is written, and whether there is one.
+func (w *World) registered(s *step) (t taskType, ok bool) {
+	if s.TaskType != nil {
+		return *s.TaskType, true
+	}
+	if w.TaskType != nil {
+		if source := w.TaskType(s.Name); source != nil {
+			ok = decode(source, &t) == nil
+		}
+	}
+	return t, ok
 }
 
 // fill gives an absent setting its default, or zero where the default is only
@@ -174,7 +197,7 @@ func fill[N int | int64](field **N, value N, applies bool) {
 // allowed returns how many retries the step has.
 func (w *World) allowed(s *step) int {
 	switch s.Type {
-	case "FORK_JOIN", "JOIN", "SWITCH", "DO_WHILE":
+	case "FORK_JOIN", "FORK_JOIN_DYNAMIC", "JOIN", "EXCLUSIVE_JOIN", "SWITCH", "DECISION", "DO_WHILE":
 		return 0
 	}
 	if s.Retries != nil {

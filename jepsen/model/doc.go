@@ -7,12 +7,14 @@
 // compared with the description of the language by reading. It imports nothing
 // else of this module, so that both cannot share a mistake.
 //
-// The model covers the kinds SIMPLE, SWITCH, FORK_JOIN, JOIN, DO_WHILE,
-// SUB_WORKFLOW, WAIT, SET_VARIABLE, TERMINATE and NOOP with retries, delays,
-// time limits, pause, termination, skipping and signals. Templates are limited
-// to dotted paths, whole or within a text; scripts are left to a function of
-// the caller. Queues, leases, limits and everything else about who works on
-// what are outside: the caller says which record was polled.
+// The model covers the worker and system kinds that stay inside the machine, with
+// retries, delays, time limits, output cache, and every verb of an execution's life.
+// Each verb is whole when it returns: whatever it does to parents and children has
+// been done. Templates are limited to dotted paths, whole or within a text; scripts
+// are left to a function of the caller, or to an answer that comes later. Queues,
+// leases, limits and everything else about who works on what are outside: the
+// caller says which record was polled. A reason that begins with ~ is only a part
+// of what the language lays down.
 //
 // [Random] writes definitions in this language. Nothing here may be used by
 // several goroutines at once.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,7 +27,7 @@ func (e *Exec) fail(t *Task, reason string) {
 func (e *Exec) complete() {
 	var bad []string
 	for _, t := range e.tasks {
-		if !t.retried && !successful(t.Status) {
+		if !t.retried && !t.dropped && !successful(t.Status) {
 			bad = append(bad, fmt.Sprintf("Task %s failed with status: %s and reason: '%s'", t.Key(), t.Status, t.Reason))
 		}
 	}
@@ -37,18 +38,22 @@ func (e *Exec) complete() {
 	e.end("COMPLETED", "", nil)
 }
 
-// end ends the execution and what is open in it, and has its children told. The
+// end ends the execution by its own flow: if it fails, its failure workflow starts.
+func (e *Exec) end(status, reason string, because *Task) {
+	e.stop(status, reason, because)
+	if e.def.FailureWorkflow != "" && status != "COMPLETED" {
+		e.startFailure(because)
+	}
+}
+
+// stop ends the execution and what is open in it, and has its children told. The
 // output is made after that: it is that of a TERMINATE record, or the definition's,
 // or that of the record that is to blame, or that of the last one.
-func (e *Exec) end(status, reason string, because *Task) {
-	e.Status, e.Reason = status, reason
+func (e *Exec) stop(status, reason string, because *Task) {
+	e.Status, e.Reason, e.Output = status, reason, map[string]any{}
 	for _, t := range e.tasks {
-		if !t.Open() {
-			continue
-		}
-		t.Status = "CANCELED"
-		if t.Child != nil {
-			e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
+		if t.Open() {
+			e.cancel(t)
 		}
 	}
 	if because == nil && len(e.tasks) > 0 {
@@ -68,48 +73,121 @@ func (e *Exec) end(status, reason string, because *Task) {
 	}
 }
 
+// cancel ends a record with what it started.
+func (e *Exec) cancel(t *Task) {
+	t.Status, t.waits = "CANCELED", false
+	if t.Child != nil {
+		e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
+	}
+}
+
+// startFailure starts the failure workflow of an execution that has failed.
+func (e *Exec) startFailure(because *Task) {
+	w := e.world
+	name := text(e.evaluate(e.def.FailureWorkflow))
+	source := w.Definition(name, e.def.FailureVersion)
+	if source == nil {
+		e.Output["conductor.failure_workflow"] = "~Error workflow " + name + " failed to start."
+		return
+	}
+	d, err := decodeDefinition(source)
+	if err != nil {
+		e.Output["conductor.failure_workflow"] = "~Error workflow"
+		return
+	}
+	input := copyOf(e.input).(map[string]any)
+	input["workflowId"], input["reason"], input["failureStatus"] = e.Key(), e.Reason, e.Status
+	if because != nil {
+		input["failureTaskId"] = because.Key()
+	}
+	f := w.create(d, input, nil)
+	e.Output["conductor.failure_workflow"] = f.Key()
+	w.pending = append(w.pending, f.begin)
+}
+
 // orphan ends an execution whose parent has ended.
 func (e *Exec) orphan() {
-	if e.Ended() {
-		return
+	if e.Ended() || e.gone || e.parent.Child == e && e.parent.Open() && e.parent.exec.has(e.parent) {
+		return // brought back meanwhile
 	}
 	p := e.parent.exec
 	reason := "Parent workflow has been terminated with reason: " + p.Reason
 	if p.Reason == "" {
 		reason = "Parent workflow has been terminated with status " + p.Status
 	}
-	e.end("TERMINATED", reason, nil)
+	e.stop("TERMINATED", reason, nil)
 }
 
 // startChild starts the execution of a SUB_WORKFLOW record.
 func (e *Exec) startChild(t *Task) {
 	w := e.world
-	p := t.step.Child
-	source := w.Definition(p.Name, p.Version)
-	if source == nil {
-		version := fmt.Sprint(p.Version)
-		if p.Version == 0 {
-			version = "latest"
-		}
-		t.Status = "FAILED"
-		t.Reason = fmt.Sprintf("No such workflow defined. name=%s, version=%s", p.Name, version)
-		return
-	}
-	d, err := decodeDefinition(source)
-	if err != nil {
-		t.Status, t.Reason = "FAILED", err.Error()
+	name, version := text(t.Input["subWorkflowName"]), e.evaluate(t.step.Child.Version)
+	d, problem := w.find(name, version, e.evaluate(t.step.Child.Definition))
+	if problem != "" {
+		t.Status, t.Reason = "FAILED", problem
 		return
 	}
 	t.Status, t.start = "IN_PROGRESS", w.Now
-	t.Child = w.create(d, copyOf(t.Input["workflowInput"]).(map[string]any), t)
+	input := copyOf(t.Input["workflowInput"]).(map[string]any)
+	if t.step.Child.Definition != nil {
+		input["_systemMetadata"] = map[string]any{"dynamic": true}
+	}
+	t.Child = w.create(d, input, t)
 	t.own = map[string]any{"subWorkflowId": t.Child.Key()}
 	w.pending = append(w.pending, t.Child.begin)
+}
+
+// find returns a registered definition, or the one that is given instead.
+func (w *World) find(name string, version, inline any) (d *definition, problem string) {
+	var source []byte
+	if inline != nil {
+		source = []byte(canonical(inline))
+	} else {
+		n, _ := strconv.Atoi(text(version))
+		if source = w.Definition(name, n); source == nil {
+			shown := "latest"
+			if n != 0 {
+				shown = fmt.Sprint(n)
+			}
+			return nil, fmt.Sprintf("No such workflow defined. name=%s, version=%s", name, shown)
+		}
+	}
+	d, err := decodeDefinition(source)
+	if err != nil {
+		return nil, "~" + err.Error()
+	}
+	return d, ""
+}
+
+// startOther starts what a START_WORKFLOW asks for, on its own.
+func (e *Exec) startOther(t *Task) {
+	if !t.Open() || e.Ended() {
+		return
+	}
+	asked, ok := t.Input["startWorkflow"].(map[string]any)
+	d, problem := &definition{}, "Missing 'startWorkflow' in input data."
+	if ok {
+		d, problem = e.world.find(text(asked["name"]), asked["version"], asked["workflowDef"])
+	}
+	if problem != "" {
+		t.Status, t.Reason = "FAILED", "~"+problem
+		e.decide()
+		return
+	}
+	input, _ := asked["input"].(map[string]any)
+	if input == nil {
+		input = map[string]any{}
+	}
+	t.Started = e.world.create(d, copyOf(input).(map[string]any), nil)
+	t.Status, t.own = "COMPLETED", map[string]any{"workflowId": t.Started.Key()}
+	e.world.pending = append(e.world.pending, t.Started.begin)
+	e.decide()
 }
 
 // report carries the end of a child to the record that started it.
 func (e *Exec) report() {
 	t := e.parent
-	if !t.Open() || t.Child != e {
+	if !t.exec.has(t) || t.exec.Ended() || !t.Open() || t.Child != e || !e.Ended() {
 		return
 	}
 	t.Status = e.Status

@@ -3,15 +3,17 @@ package model
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 )
 
-// World is what an execution and its children share: what is registered, and
-// the time. Fill in the functions and start one root execution in it.
+// World is what executions share: what is registered, and the time. Fill in the
+// functions and start one execution in it; others may follow from that.
 type World struct {
 	Definition func(name string, version int) []byte                  // nil if not registered; version 0 is the newest
 	TaskType   func(name string) []byte                               // nil if not registered; may be nil itself
 	Script     func(script string, scope map[string]any) (any, error) // value of a script over $
+	// Job says whether a script waits for AnswerJob; nil means that none does but jq.
+	Job func(script string) bool
 
 	Now int64 // milliseconds
 	// Fired counts the times and limits that have passed. The language does not say
@@ -19,8 +21,11 @@ type World struct {
 	// one of the possibilities.
 	Fired int
 
-	root    *Exec
-	made    int      // records and executions made so far
+	execs   []*Exec // all that were not deleted, in the order they were made
+	made    int     // records and executions made so far
+	tasks   int     // records made so far
+	starts  int     // executions made so far
+	cached  map[string]cached
 	pending []func() // starts and ends of children that are still to be worked on
 	cleanup []func() // children that are still to be told that their parent has ended
 }
@@ -35,10 +40,12 @@ type Exec struct {
 	parent    *Task
 	input     map[string]any
 	tasks     []*Task
-	made      int // records, also those deleted
+	seq       int // the last one given out
 	created   int64
 	retried   int64 // when it was last resumed or retried
 	order     int
+	number    int
+	gone      bool
 	variables map[string]any
 }
 
@@ -52,15 +59,18 @@ type Task struct {
 	Reason    string
 	Input     map[string]any
 	Of        *Task // the attempt that this one replaces
-	Child     *Exec
+	Child     *Exec // of a SUB_WORKFLOW
+	Started   *Exec // by a START_WORKFLOW
 
 	exec     *Exec
 	step     *step
 	loop     *Task // the DO_WHILE record around it
 	own      map[string]any
 	order    int
+	number   int
 	retried  bool
 	executed bool
+	dropped  bool // canceled by a jump: it counts no more
 
 	scheduled, first, start, updated int64 // milliseconds, 0 is never
 	delay, callback                  int64 // seconds
@@ -68,25 +78,31 @@ type Task struct {
 	timed                            bool  // WAIT: ends by itself
 	until                            int64 // then
 
-	begun  bool // WAIT, DO_WHILE: what it does at first is done
-	round  int
-	listed bool
-	items  []any
+	begun   bool // what it does at first is done
+	waits   bool // for the answer to its script
+	called  bool // asyncComplete: the call is made, its end comes from outside
+	round   int
+	listed  bool
+	items   []any
+	verdict any      // DO_WHILE: what its condition gave; nil before
+	taken   []*step  // SWITCH, DECISION: the list chosen
+	members []*step  // FORK of a dynamic fork
+	on      []string // JOIN of a dynamic fork
 }
 
 // ErrRefused is returned for an operation that the state does not allow.
 var ErrRefused = errors.New("refused")
 
-// Start starts the root execution. It may be called once for a World.
+// Start starts the first execution. It may be called once for a World.
 func (w *World) Start(source, input []byte) (*Exec, error) {
 	d, err := decodeDefinition(source)
 	if err != nil {
 		return nil, err
 	}
-	w.root = w.create(d, object(input), nil)
-	w.root.begin()
+	e := w.create(d, object(input), nil)
+	e.begin()
 	w.settle()
-	return w.root, nil
+	return e, nil
 }
 
 func (w *World) create(d *definition, input map[string]any, parent *Task) *Exec {
@@ -96,10 +112,18 @@ func (w *World) create(d *definition, input map[string]any, parent *Task) *Exec 
 		}
 	}
 	w.made++
-	return &Exec{
+	w.starts++
+	e := &Exec{
 		Status: "RUNNING", world: w, def: d, parent: parent, input: input, Output: map[string]any{},
-		variables: copyOf(map[string]any(d.Variables)).(map[string]any), created: w.Now, order: w.made,
+		variables: object(nil), created: w.Now, order: w.made, number: w.starts,
 	}
+	e.resetVariables()
+	w.execs = append(w.execs, e)
+	return e
+}
+
+func (e *Exec) resetVariables() {
+	e.variables = copyOf(map[string]any(e.def.Variables)).(map[string]any)
 }
 
 func (e *Exec) begin() {
@@ -119,36 +143,43 @@ func (e *Exec) begin() {
 func (e *Exec) All() []*Exec {
 	all := []*Exec{e}
 	for _, t := range e.tasks {
-		if t.Child != nil {
+		if t.Child != nil && !t.Child.gone {
 			all = append(all, t.Child.All()...)
 		}
 	}
 	return all
 }
 
+// Execs returns all executions that were not deleted, also those without a
+// parent, in the order they were made.
+func (w *World) Execs() []*Exec { return w.execs }
+
 // Tasks returns the records in the order they were made.
 func (e *Exec) Tasks() []*Task { return e.tasks }
 
-// Key names an execution within its world: empty for the root, else the key of
-// the record that started it.
-func (e *Exec) Key() string {
-	if e.parent == nil {
-		return ""
-	}
-	return e.parent.Key() + "/"
-}
+// Key names an execution within its world, for ever.
+func (e *Exec) Key() string { return fmt.Sprintf("e%d", e.number) }
 
-// Key names a record within its world.
-func (t *Task) Key() string { return t.exec.Key() + fmt.Sprint(t.Seq) }
+// Name returns the name of the definition.
+func (e *Exec) Name() string { return e.def.Name }
+
+// Variables returns the variables as JSON.
+func (e *Exec) Variables() string { return canonical(e.variables) }
+
+// Key names a record within its world, for ever.
+func (t *Task) Key() string { return fmt.Sprintf("t%d", t.number) }
 
 // Exec returns the execution the record is of.
 func (t *Task) Exec() *Exec { return t.exec }
 
-// Ref returns the reference name without suffix, Kind the type in the definition.
+// Ref returns the reference name without suffix.
 func (t *Task) Ref() string { return t.step.Ref }
 
-// Kind returns the type that the definition gives the step.
+// Kind returns the type of the step; that of a DYNAMIC one is what it became.
 func (t *Task) Kind() string { return t.step.Type }
+
+// Waits says whether the record waits for the answer to its script.
+func (t *Task) Waits() bool { return t.waits && t.Open() }
 
 // Name returns the reference name with a suffix for each loop around it.
 func (t *Task) Name() string {
@@ -161,20 +192,11 @@ func (t *Task) Name() string {
 
 // Find returns the record of that key, nil if there is none.
 func (w *World) Find(key string) *Task {
-	e := w.root
-	parts := strings.Split(key, "/")
-	for i, p := range parts {
-		var t *Task
-		for _, x := range e.tasks {
-			if fmt.Sprint(x.Seq) == p {
-				t = x
+	for _, e := range w.execs {
+		for _, t := range e.tasks {
+			if t.Key() == key {
+				return t
 			}
-		}
-		if t == nil || i == len(parts)-1 {
-			return t
-		}
-		if e = t.Child; e == nil {
-			return nil
 		}
 	}
 	return nil
@@ -185,6 +207,9 @@ func (t *Task) Open() bool { return t.Status == "SCHEDULED" || t.Status == "IN_P
 
 // Ended says whether the execution is terminal.
 func (e *Exec) Ended() bool { return e.Status != "RUNNING" && e.Status != "PAUSED" }
+
+// unsuccessful says whether the execution has ended without success.
+func (e *Exec) unsuccessful() bool { return e.Ended() && e.Status != "COMPLETED" }
 
 func successful(status string) bool {
 	switch status {
@@ -226,3 +251,9 @@ func (t *Task) inside(l *Task) bool {
 	}
 	return false
 }
+
+// has says whether the record is still one of the execution's.
+func (e *Exec) has(t *Task) bool { return !e.gone && slices.Contains(e.tasks, t) }
+
+// Leased says whether a worker has the record now.
+func (t *Task) Leased() bool { return t.leased() && t.Status == "IN_PROGRESS" && !t.called }

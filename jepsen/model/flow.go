@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // decide looks at everything until nothing changes: first what runs by itself,
 // then what follows on finished records, then joins, then loops.
 func (e *Exec) decide() {
+	e.heedTerminate()
 	for e.Status == "RUNNING" {
 		e.execute()
 		if e.Status == "RUNNING" && (e.finishAll() || e.closeJoins() || e.turnLoops()) {
@@ -23,67 +22,12 @@ func (e *Exec) decide() {
 	}
 }
 
-// execute does what records do by themselves, also for those made on the way.
-func (e *Exec) execute() {
-	for i := 0; i < len(e.tasks) && e.Status == "RUNNING"; i++ {
-		t := e.tasks[i]
-		if !t.Open() {
-			continue
-		}
-		switch t.step.Type {
-		case "NOOP":
-			t.Status = "COMPLETED"
-		case "SET_VARIABLE":
-			maps.Copy(e.variables, copyOf(t.Input).(map[string]any))
-			t.Status = "COMPLETED"
-		case "TERMINATE":
-			e.terminate(t)
-		case "DO_WHILE":
-			e.enter(t)
-		case "WAIT":
-			e.arm(t)
-		case "SUB_WORKFLOW":
-			if t.Status == "SCHEDULED" && e.world.Now >= t.ready {
-				e.startChild(t)
-			}
-		}
-	}
-}
-
-func (e *Exec) terminate(t *Task) {
-	status := text(t.Input["terminationStatus"])
-	t.Status = "COMPLETED"
-	switch out := t.Input["workflowOutput"].(type) {
-	case map[string]any:
-		t.own = out
-	case nil:
-	default:
-		t.own = map[string]any{"output": out}
-	}
-	reason := fmt.Sprintf("Workflow is %s by TERMINATE task: %s", status, t.Key())
-	if given, ok := t.Input["terminationReason"].(string); ok {
-		reason = given
-	}
-	e.end(status, reason, t)
-}
-
-// enter begins the first round of a loop, or ends one that has nothing to loop over.
-func (e *Exec) enter(t *Task) {
-	if t.begun {
-		return
-	}
-	t.begun = true
-	if t.listed && len(t.items) == 0 {
-		t.Status = "COMPLETED"
-		return
-	}
-	t.round = 1
-	e.make(t.step.Body[0], t)
-}
-
 // make makes the record of a step in the present round of a loop record, and
-// with a FORK and a SWITCH what belongs to it, depth first.
+// with a fork and a SWITCH what belongs to it, depth first.
 func (e *Exec) make(s *step, loop *Task) {
+	if e.Status != "RUNNING" {
+		return // a step before it in the same batch could not be made
+	}
 	iteration, retry := 0, 0
 	if loop != nil {
 		iteration, retry = loop.round, loop.Retry
@@ -91,27 +35,42 @@ func (e *Exec) make(s *step, loop *Task) {
 	if t := e.last(s.Ref, loop, iteration); t != nil {
 		if t.Status == "SKIPPED" && !t.executed {
 			t.executed = true
-			if next := s.after(); next != nil {
-				e.make(next, loop)
-			}
+			e.passOn(t)
 		}
 		return
 	}
-	t := e.record(s, loop, iteration, retry)
 	switch s.Type {
-	case "FORK_JOIN":
-		t.Status, t.Type, t.executed = "COMPLETED", "FORK", true
-		for _, b := range s.Branches {
-			if len(b) > 0 {
-				e.make(b[0], loop)
-			}
+	case "FORK_JOIN", "FORK_JOIN_DYNAMIC":
+		e.makeFork(s, loop, iteration, retry)
+		return
+	case "DYNAMIC":
+		if s = e.resolve(s); s == nil {
+			return
 		}
-		e.make(s.after(), loop)
-	case "SWITCH":
-		if list := e.choose(t); len(list) > 0 {
-			t.executed = true
-			e.make(list[0], loop)
-		}
+	}
+	e.unfold(e.record(s, loop, iteration, retry))
+}
+
+// unfold decides a SWITCH that was just made, if it can be decided at once.
+func (e *Exec) unfold(t *Task) {
+	if t.step.Type != "SWITCH" && t.step.Type != "DECISION" {
+		return
+	}
+	e.choose(t)
+	if len(t.taken) > 0 {
+		t.executed = true
+		e.make(t.taken[0], t.loop)
+	}
+}
+
+// passOn makes what comes after a finished record.
+func (e *Exec) passOn(t *Task) {
+	next := t.step.after()
+	if len(t.taken) > 0 {
+		next = t.taken[0]
+	}
+	if next != nil {
+		e.make(next, t.loop)
 	}
 }
 
@@ -119,32 +78,61 @@ func (e *Exec) make(s *step, loop *Task) {
 func (e *Exec) record(s *step, loop *Task, iteration, retry int) *Task {
 	w := e.world
 	w.made++
-	e.made++
+	w.tasks++
+	e.seq++
 	t := &Task{
-		exec: e, step: s, loop: loop, Iteration: iteration, Retry: retry, Seq: e.made, order: w.made,
-		Status: "IN_PROGRESS", Type: s.Type, own: map[string]any{},
-		scheduled: w.Now, first: w.Now, ready: w.Now,
+		exec: e, step: s, loop: loop, Iteration: iteration, Retry: retry, Seq: e.seq, order: w.made, number: w.tasks,
 	}
+	t.fresh()
 	t.Input = e.inputOf(s)
 	switch s.Type {
-	case "SIMPLE":
-		t.Status, t.Type = "SCHEDULED", s.Name
-		t.delay = s.StartDelay
-		t.ready = w.Now + 1000*t.delay
+	case "HTTP", "KAFKA_PUBLISH":
+		t.Input["asyncComplete"] = s.Async
+	case "EVENT":
+		t.Input["asyncComplete"], t.Input["sink"] = s.Async, e.evaluate(s.Sink)
 	case "SUB_WORKFLOW":
-		t.Status = "SCHEDULED"
-		t.Input = map[string]any{"subWorkflowName": s.Child.Name, "workflowInput": t.Input}
+		t.Input = map[string]any{"subWorkflowName": e.evaluate(s.Child.Name), "workflowInput": t.Input}
 	case "DO_WHILE":
 		e.listItems(t)
 	}
 	e.tasks = append(e.tasks, t)
+	e.recall(t)
 	return t
+}
+
+// fresh gives a record the state that a new one has, but for its input.
+func (t *Task) fresh() {
+	now := t.exec.world.Now
+	t.Status, t.Type, t.Reason, t.own, t.Child, t.Started = "IN_PROGRESS", t.step.Type, "", map[string]any{}, nil, nil
+	t.retried, t.executed, t.begun, t.waits, t.called, t.timed = false, false, false, false, false, false
+	t.round, t.verdict, t.taken, t.on, t.listed, t.items = 0, nil, nil, nil, false, nil
+	t.scheduled, t.first, t.start, t.updated, t.ready, t.delay, t.callback = now, now, 0, 0, now, 0, 0
+	switch t.step.Type {
+	case "SIMPLE":
+		t.Status, t.Type = "SCHEDULED", t.step.Name
+		t.delay = t.step.StartDelay
+		t.ready = now + 1000*t.delay
+	case "HTTP", "KAFKA_PUBLISH", "EVENT", "SUB_WORKFLOW", "START_WORKFLOW":
+		t.Status = "SCHEDULED"
+	case "FORK_JOIN", "FORK_JOIN_DYNAMIC":
+		t.Status, t.Type, t.executed = "COMPLETED", "FORK", true
+	}
+}
+
+// leased says whether a worker does the step.
+func (t *Task) leased() bool {
+	switch t.step.Type {
+	case "SIMPLE", "HTTP", "KAFKA_PUBLISH", "EVENT":
+		return true
+	}
+	return false
 }
 
 func (e *Exec) inputOf(s *step) map[string]any {
 	from := map[string]any{}
 	template := map[string]any{}
-	if s.Type == "SIMPLE" {
+	switch s.Type {
+	case "SIMPLE", "DYNAMIC", "HTTP", "KAFKA_PUBLISH", "INLINE", "LAMBDA", "JSON_JQ_TRANSFORM", "DO_WHILE":
 		template = e.world.settings(s).InputTemplate
 	}
 	maps.Copy(from, template)
@@ -158,56 +146,11 @@ func (e *Exec) inputOf(s *step) map[string]any {
 	return in
 }
 
-func (e *Exec) listItems(t *Task) {
-	var v any
-	switch {
-	case t.step.Items != "":
-		v = e.evaluate(t.step.Items)
-	case t.Input["_items"] != nil:
-		v = t.Input["_items"]
-	case t.Input["items"] != nil:
-		v = t.Input["items"]
-	default:
-		return
-	}
-	t.listed = true
-	if list, ok := v.([]any); ok {
-		t.items = list
-	} else if v != nil {
-		t.items = []any{v}
-	}
-}
-
-// choose decides a SWITCH and returns the list it takes.
-func (e *Exec) choose(t *Task) []*step {
-	s := t.step
-	value := t.Input[s.Expression]
-	if s.Evaluator != "value-param" {
-		var err error
-		if value, err = e.world.Script(s.Expression, t.Input); err != nil {
-			t.Status, t.Reason = "FAILED", err.Error()
-			return nil
-		}
-	}
-	result := text(value)
-	list, named := s.Cases[result]
-	if !named {
-		list = s.Default
-	}
-	t.Status = "COMPLETED"
-	t.Input["case"] = result
-	if len(list) > 0 {
-		t.Input["hasChildren"] = "true"
-	}
-	t.own = map[string]any{"evaluationResult": []any{result}, "selectedCase": result}
-	return list
-}
-
 // finishAll goes on from every finished record, in the order they were made.
 func (e *Exec) finishAll() bool {
 	var finished []*Task
 	for _, t := range e.tasks {
-		if !t.Open() && !t.retried && !t.executed && t.Status != "SKIPPED" {
+		if !t.Open() && !t.retried && !t.executed && !t.dropped && t.Status != "SKIPPED" {
 			finished = append(finished, t)
 		}
 	}
@@ -240,74 +183,30 @@ func (e *Exec) finish(t *Task) {
 		}
 	}
 	t.executed = true
-	if next := t.step.after(); next != nil {
-		e.make(next, t.loop)
-	}
+	e.passOn(t)
 }
 
 // again makes the next attempt.
 func (e *Exec) again(t *Task) {
-	t.retried = true
-	n := e.record(t.step, t.loop, t.Iteration, t.Retry+1)
-	n.Of, n.first, n.Reason = t, t.first, t.Reason
+	n := e.attempt(t)
+	n.Reason = t.Reason
 	n.delay = e.world.retryDelay(t.step, t.Retry)
 	n.callback = n.delay
 	n.ready = e.world.Now + 1000*n.delay
 }
 
+// attempt makes a record that replaces t.
+func (e *Exec) attempt(t *Task) *Task {
+	t.retried = true
+	n := e.record(t.step, t.loop, t.Iteration, t.Retry+1)
+	n.Of, n.first = t, t.first
+	return n
+}
+
 // settled says whether a join may count the record.
 func (t *Task) settled() bool {
-	return !t.Open() && !t.retried && (t.executed || t.step.Type == "SWITCH" && successful(t.Status) || t.Status == "SKIPPED")
-}
-
-// closeJoins closes every JOIN that can be closed in the present state.
-func (e *Exec) closeJoins() bool {
-	type verdict struct {
-		join           *Task
-		status, reason string
-	}
-	var closing []verdict
-	for _, t := range e.tasks {
-		if t.step.Type == "JOIN" && t.Open() {
-			if status, reason := e.judge(t); status != "" {
-				closing = append(closing, verdict{t, status, reason})
-			}
-		}
-	}
-	for _, c := range closing {
-		c.join.Status, c.join.Reason = c.status, c.reason
-	}
-	return len(closing) > 0
-}
-
-// judge returns how a JOIN ends, or nothing while it still waits.
-func (e *Exec) judge(join *Task) (status, reason string) {
-	bad, canceled, soft := 0, 0, 0
-	var reasons []string
-	for _, ref := range join.step.JoinOn {
-		t := e.last(ref, join.loop, join.Iteration)
-		switch {
-		case t == nil || !t.settled():
-			return "", ""
-		case !successful(t.Status):
-			bad++
-			reasons = append(reasons, t.Reason)
-			if t.Status == "CANCELED" {
-				canceled++
-			}
-		case t.Status == "COMPLETED_WITH_ERRORS":
-			soft++
-		}
-	}
-	switch {
-	case bad == 0 && soft == 0:
-		return "COMPLETED", ""
-	case bad == 0:
-		return "COMPLETED_WITH_ERRORS", ""
-	case bad == canceled:
-		return "CANCELED", strings.Join(reasons, " ")
-	}
-	return "FAILED", strings.Join(reasons, " ")
+	decided := (t.step.Type == "SWITCH" || t.step.Type == "DECISION") && successful(t.Status)
+	return !t.Open() && !t.retried && (t.executed || decided || t.Status == "SKIPPED")
 }
 
 // reached says whether a list has been gone through to its end, in the root or
@@ -323,74 +222,4 @@ func (e *Exec) reached(list []*step, loop *Task) bool {
 		}
 	}
 	return true
-}
-
-// turnLoops ends the round of every loop in which nothing is left to do.
-func (e *Exec) turnLoops() bool {
-	turned := false
-	for _, t := range slices.Clone(e.tasks) {
-		if t.step.Type != "DO_WHILE" || !t.Open() || !t.begun || !e.reached(t.step.Body, t) {
-			continue
-		}
-		if slices.ContainsFunc(e.tasks, func(x *Task) bool { return x.Open() && x.inside(t) }) {
-			continue
-		}
-		turned = true
-		e.turn(t)
-	}
-	return turned
-}
-
-func (e *Exec) turn(t *Task) {
-	t.Input = e.inputOf(t.step)
-	e.forget(t)
-	more := !t.listed || t.round < len(t.items)
-	if more && strings.TrimSpace(t.step.LoopCondition) != "" {
-		scope := copyOf(t.Input).(map[string]any)
-		scope[t.step.Ref] = t.output()
-		for _, x := range e.tasks {
-			if find(t.step.Body, x.step.Ref) != nil {
-				scope[x.step.Ref] = x.output()
-			}
-		}
-		v, err := e.world.Script(t.step.LoopCondition, scope)
-		if err != nil {
-			t.Status = "FAILED_WITH_TERMINAL_ERROR"
-			t.Reason = fmt.Sprintf("Unable to evaluate condition %s, exception %s", t.step.LoopCondition, err)
-			return
-		}
-		more = truth(v)
-	} else if !t.listed {
-		more = false
-	}
-	if !more {
-		t.Status = "COMPLETED"
-		return
-	}
-	t.round++
-	e.make(t.step.Body[0], t)
-}
-
-// forget deletes the records of rounds that the loop does not keep.
-func (e *Exec) forget(t *Task) {
-	keep, err := strconv.Atoi(text(t.Input["keepLastN"]))
-	if err != nil || keep < 1 {
-		return
-	}
-	e.tasks = slices.DeleteFunc(e.tasks, func(x *Task) bool {
-		for ; x.loop != nil; x = x.loop {
-			if x.loop == t && x.Iteration <= t.round-keep {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-// truth is what counts as true for a loop.
-func truth(v any) bool {
-	if b, ok := v.(bool); ok {
-		return b
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 )
@@ -53,8 +54,14 @@ func (w *World) closeTask(key, status, reason string, output []byte) error {
 	if err != nil {
 		return err
 	}
+	if t.waits {
+		return fmt.Errorf("record %s waits for its script: %w", key, ErrRefused)
+	}
 	t.Status, t.Reason = status, reason
 	maps.Copy(t.own, object(output))
+	if status == "COMPLETED" {
+		t.exec.keep(t)
+	}
 	t.exec.decide()
 	w.settle()
 	return nil
@@ -75,13 +82,49 @@ func (w *World) Fail(key, reason string, terminal bool, output []byte) error {
 	return w.closeTask(key, status, reason, output)
 }
 
+// Called completes an open record under its lease: one that is asyncComplete goes
+// on to wait for its end from outside.
+func (w *World) Called(key string, output []byte) error {
+	t, err := w.open(key)
+	if err != nil || !t.step.Async || t.step.Type == "SIMPLE" {
+		return w.Complete(key, output)
+	}
+	t.Status, t.called = "IN_PROGRESS", true
+	maps.Copy(t.own, object(output))
+	w.settle()
+	return nil
+}
+
+// AnswerJob gives a record the value of its script, or says how it failed: late is
+// true for a script that took too long.
+func (w *World) AnswerJob(key string, value []byte, failure string, late bool) error {
+	t, err := w.open(key)
+	if err != nil || !t.waits {
+		return fmt.Errorf("record %s waits for no script: %w", key, ErrRefused)
+	}
+	var v any
+	if failure == "" {
+		if err := decode(value, &v); err != nil {
+			return err
+		}
+		t.exec.answer(t, v, nil)
+	} else if late {
+		t.exec.answer(t, nil, errLate)
+	} else {
+		t.exec.answer(t, nil, errors.New(failure))
+	}
+	t.exec.decide()
+	w.settle()
+	return nil
+}
+
 // Poll hands a scheduled record to a worker.
 func (w *World) Poll(key string) error {
 	t, err := w.open(key)
 	if err != nil {
 		return err
 	}
-	if t.step.Type != "SIMPLE" || t.Status != "SCHEDULED" || w.Now < t.ready {
+	if !t.leased() || t.Status != "SCHEDULED" || w.Now < t.ready {
 		return fmt.Errorf("record %s is not to be polled: %w", key, ErrRefused)
 	}
 	t.Status, t.callback, t.updated = "IN_PROGRESS", 0, w.Now
@@ -108,7 +151,7 @@ func (w *World) Progress(key string, output []byte, callbackSeconds int64) error
 // held finds a record that a worker has.
 func (w *World) held(key string) (*Task, error) {
 	t, err := w.open(key)
-	if err == nil && (t.step.Type != "SIMPLE" || t.Status != "IN_PROGRESS") {
+	if err == nil && (!t.leased() || t.called || t.Status != "IN_PROGRESS") {
 		err = fmt.Errorf("record %s is with no worker: %w", key, ErrRefused)
 	}
 	return t, err
@@ -153,8 +196,8 @@ func (w *World) Resume(e *Exec) error {
 	return nil
 }
 
-// Terminate ends an execution.
-func (w *World) Terminate(e *Exec, reason string) error {
+// Terminate ends an execution, with its failure workflow if that is asked for.
+func (w *World) Terminate(e *Exec, reason string, failure bool) error {
 	switch e.Status {
 	case "COMPLETED":
 		return fmt.Errorf("execution %q is COMPLETED: %w", e.Key(), ErrRefused)
@@ -164,7 +207,10 @@ func (w *World) Terminate(e *Exec, reason string) error {
 		e.Status, e.Reason = "TERMINATED", reason
 		return nil
 	}
-	e.end("TERMINATED", reason, nil)
+	e.stop("TERMINATED", reason, nil)
+	if failure && e.def.FailureWorkflow != "" {
+		e.startFailure(nil)
+	}
 	w.settle()
 	return nil
 }
@@ -175,11 +221,16 @@ func (w *World) Skip(e *Exec, ref string, output []byte) error {
 	if e.Status != "RUNNING" || s == nil || e.latest(ref) != nil {
 		return fmt.Errorf("step %s cannot be skipped: %w", ref, ErrRefused)
 	}
-	t := e.record(s, nil, 0, 0)
-	t.Status, t.Type, t.own, t.Input = "SKIPPED", s.Name, object(output), map[string]any{}
+	e.skip(s, object(output))
 	e.decide()
 	w.settle()
 	return nil
+}
+
+func (e *Exec) skip(s *step, output map[string]any) *Task {
+	t := e.record(s, nil, 0, 0)
+	t.Status, t.Type, t.own, t.Input = "SKIPPED", s.Name, output, map[string]any{}
+	return t
 }
 
 // Signal completes the first open WAIT of an execution, else of the first
@@ -197,11 +248,11 @@ func (w *World) Signal(e *Exec, output []byte) error {
 }
 
 func (e *Exec) waiting() *Task {
-	if e.Ended() {
+	if e.Ended() || e.gone {
 		return nil
 	}
 	for _, t := range e.tasks {
-		if t.step.Type == "WAIT" && t.Open() {
+		if (t.step.Type == "WAIT" || t.step.Type == "YIELD") && t.Open() {
 			return t
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // Options bound what Random writes.
@@ -16,6 +17,8 @@ type Options struct {
 	Timing   bool     // delays, time limits, retries that wait
 	Scripts  bool     // conditions of SWITCH as scripts; otherwise by value only
 	Ends     bool     // TERMINATE steps
+	Kinds    []string // further kinds of steps, and "cache", "failure", "inline", "version", "jobs", "nested" for what their names say
+	Version  int      // 0 means 1
 }
 
 // Random writes a definition with unique reference names. Its workers are
@@ -25,7 +28,7 @@ type Options struct {
 func Random(r *rand.Rand, o Options) []byte {
 	g := &generator{r: r, o: o, left: o.Steps}
 	d := map[string]any{
-		"name": o.Name, "version": 1, "schemaVersion": 2,
+		"name": o.Name, "version": max(o.Version, 1), "schemaVersion": 2,
 		"tasks":     g.list(o.Depth, scope{}),
 		"variables": map[string]any{"v": 1, "w": "a"},
 	}
@@ -37,6 +40,12 @@ func Random(r *rand.Rand, o Options) []byte {
 	if o.Timing && g.one(6) {
 		d["timeoutSeconds"] = 50 + r.IntN(400)
 		d["timeoutPolicy"] = g.pick("TIME_OUT_WF", "TIME_OUT_WF", "ALERT_ONLY")
+	}
+	if g.has("failure") && g.one(3) {
+		d["failureWorkflow"] = g.pick("rescue", "rescue", "none")
+	}
+	if g.has("restart") && g.one(6) {
+		d["restartable"] = false
 	}
 	source, err := json.Marshal(d)
 	if err != nil {
@@ -60,6 +69,8 @@ type scope struct {
 	loop string // the innermost loop
 }
 
+func (g *generator) has(kind string) bool { return slices.Contains(g.o.Kinds, kind) }
+
 func (g *generator) one(in int) bool { return g.r.IntN(in) == 0 }
 
 func (g *generator) pick(of ...string) string { return of[g.r.IntN(len(of))] }
@@ -79,7 +90,7 @@ func (g *generator) list(depth int, s scope) []any {
 		for _, m := range made {
 			ref := m.(map[string]any)["taskReferenceName"].(string)
 			s.refs = append(s.refs, ref)
-			if kind := m.(map[string]any)["type"]; kind == "JOIN" || kind == "DO_WHILE" {
+			if kind := m.(map[string]any)["type"]; kind == "JOIN" || kind == "DO_WHILE" || kind == "EXCLUSIVE_JOIN" {
 				g.grows = true
 			} else {
 				g.refs = append(g.refs, ref)
@@ -94,6 +105,9 @@ func (g *generator) step(depth int, s scope) []any {
 	x := g.r.IntN(100)
 	if depth <= 0 || g.left <= 0 {
 		x = 40 + x*6/10
+	}
+	if made := g.special(x, depth, s); made != nil {
+		return made
 	}
 	switch {
 	case x < 14:
@@ -172,6 +186,9 @@ func (g *generator) worker(s scope) map[string]any {
 	if g.o.Timing && g.one(8) {
 		t["startDelay"] = 1 + g.r.IntN(20)
 	}
+	if g.has("cache") && g.one(5) {
+		t["cacheConfig"] = map[string]any{"key": "k-${p0}-${p1}", "ttlInSecond": 5 + g.r.IntN(60)}
+	}
 	t["taskDefinition"] = g.settings(t["name"].(string))
 	return t
 }
@@ -246,6 +263,12 @@ func (g *generator) choice(depth int, s scope) map[string]any {
 	if g.o.Scripts && g.one(2) {
 		keys = []string{"big", "small"}
 		t["evaluatorType"], t["expression"] = "javascript", "$.c > 1 ? 'big' : 'small'"
+		if g.has("jobs") && g.one(3) {
+			t["expression"] = Outside
+		}
+	}
+	if g.has("DECISION") && g.one(3) {
+		g.decision(t)
 	}
 	cases[keys[0]] = g.list(depth-1, s)
 	for _, k := range keys[1:] {
@@ -290,6 +313,9 @@ func (g *generator) loop(depth int, s scope) map[string]any {
 			condition = ""
 		}
 	}
+	if g.has("jobs") && g.one(5) {
+		condition = Outside
+	}
 	t["loopCondition"] = condition
 	if g.one(6) {
 		g.soften(t)
@@ -303,7 +329,7 @@ func (g *generator) child(s scope) map[string]any {
 	if g.one(12) {
 		name = "unknown"
 	}
-	t["subWorkflowParam"] = map[string]any{"name": name}
+	t["subWorkflowParam"] = g.childParam(name)
 	in := t["inputParameters"].(map[string]any)
 	in["n"], in["s"], in["list"] = "${workflow.input.n}", "${workflow.variables.w}", []any{1, "b"}
 	g.soften(t)
@@ -345,6 +371,9 @@ func (g *generator) variable(s scope) map[string]any {
 func (g *generator) end(s scope) map[string]any {
 	t := g.plain("TERMINATE", "end", s)
 	in := map[string]any{"terminationStatus": g.pick("COMPLETED", "FAILED", "TERMINATED")}
+	if g.has("TERMINATE") && g.one(4) {
+		in["terminationStatus"] = g.pick("${workflow.input.s}", "${workflow.input.end}", "${workflow.input.none}")
+	}
 	if g.one(2) {
 		in["terminationReason"] = "because " + g.path(s)
 	}

@@ -7,11 +7,13 @@ import (
 
 // Record is what can be seen of a Task. Ids are keys.
 type Record struct {
-	Key, Ref, Status, Type, Reason string
-	Seq, Retry, RetriedOf          int // RetriedOf is the seq of the attempt it replaces, 0 for none
-	Iteration                      int
-	Retried                        bool
-	Input, Output                  string // JSON with sorted keys
+	Key, Ref, Status, Type, Kind, Reason string
+	Seq, Retry                           int
+	RetriedOf                            string // the attempt it replaces, "none" if there is none
+	Child                                string // empty if there is none
+	Iteration                            int
+	Retried, Executed                    bool
+	Input, Output                        string // JSON with sorted keys
 }
 
 // Records returns what can be seen of an execution's records, in order.
@@ -19,12 +21,15 @@ func (e *Exec) Records() []Record {
 	var out []Record
 	for _, t := range e.tasks {
 		r := Record{
-			Key: t.Key(), Ref: t.Name(), Status: t.Status, Type: t.Type, Reason: t.Reason,
-			Seq: t.Seq, Retry: t.Retry, Iteration: t.Iteration, Retried: t.retried,
+			Key: t.Key(), Ref: t.Name(), Status: t.Status, Type: t.Type, Kind: t.step.Type, Reason: t.Reason,
+			Seq: t.Seq, Retry: t.Retry, RetriedOf: "none", Iteration: t.Iteration, Retried: t.retried, Executed: t.executed,
 			Input: canonical(t.Input), Output: canonical(t.output()),
 		}
 		if t.Of != nil {
-			r.RetriedOf = t.Of.Seq
+			r.RetriedOf = t.Of.Key()
+		}
+		if t.Child != nil {
+			r.Child = t.Child.Key()
 		}
 		out = append(out, r)
 	}
@@ -33,8 +38,8 @@ func (e *Exec) Records() []Record {
 
 // String writes a record in a line.
 func (r Record) String() string {
-	return fmt.Sprintf("%s %s %s type=%s retry=%d of=%d retried=%v iteration=%d in=%s out=%s reason=%q",
-		r.Key, r.Ref, r.Status, r.Type, r.Retry, r.RetriedOf, r.Retried, r.Iteration, r.Input, r.Output, r.Reason)
+	return fmt.Sprintf("%s %d %s %s type=%s retry=%d of=%s retried=%v iteration=%d child=%s in=%s out=%s reason=%q",
+		r.Key, r.Seq, r.Ref, r.Status, r.Type, r.Retry, r.RetriedOf, r.Retried, r.Iteration, r.Child, r.Input, r.Output, r.Reason)
 }
 
 // String writes the execution and its records, a line each.

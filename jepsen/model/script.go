@@ -18,6 +18,9 @@ func Script(script string, scope map[string]any) (any, error) {
 	if m := wrapped.FindStringSubmatch(script); m != nil {
 		return Script(m[1], scope)
 	}
+	if rest, ok := strings.CutPrefix(script, "return "); ok {
+		return Script(rest, scope)
+	}
 	if left, right, ok := strings.Cut(script, " && "); ok {
 		a, err := Script(left, scope)
 		if err != nil || a == false {

@@ -30,7 +30,7 @@ func (p *pruner) hit() bool { p.n--; return p.n == -1 }
 
 func (p *pruner) definition(doc map[string]any) {
 	doc["tasks"] = p.list(doc["tasks"].([]any), false)
-	p.keys(doc, "timeoutSeconds")
+	p.keys(doc, "timeoutSeconds", "failureWorkflow", "restartable")
 	dropNames(doc["tasks"].([]any), names(doc["tasks"].([]any)))
 }
 
@@ -46,7 +46,7 @@ func (p *pruner) list(list []any, mayEmpty bool) []any {
 	for i := 0; i < len(list); i++ {
 		t := list[i].(map[string]any)
 		width := 1
-		if t["type"] == "FORK_JOIN" {
+		if t["type"] == "FORK_JOIN" || t["type"] == "FORK_JOIN_DYNAMIC" {
 			width = 2
 		}
 		if t["type"] != "JOIN" && (mayEmpty || len(list) > width) && p.hit() {
@@ -63,11 +63,17 @@ func (p *pruner) list(list []any, mayEmpty bool) []any {
 }
 
 func (p *pruner) task(t map[string]any) {
-	p.keys(t, "optional", "permissive", "retryCount", "startDelay", "items", "defaultCase")
+	p.keys(t, "optional", "permissive", "retryCount", "startDelay", "items", "defaultCase", "cacheConfig", "asyncComplete")
+	if c, ok := t["subWorkflowParam"].(map[string]any); ok {
+		p.keys(c, "workflowDefinition", "version")
+	}
 	if in, ok := t["inputParameters"].(map[string]any); ok {
 		for _, k := range slices.Sorted(maps.Keys(in)) {
 			if !slices.Contains([]string{"c", "n", "terminationStatus"}, k) {
 				p.keys(in, k)
+			}
+			if list, ok := in[k].([]any); ok {
+				in[k] = p.elements(list)
 			}
 		}
 	}
@@ -96,6 +102,18 @@ func (p *pruner) task(t map[string]any) {
 			branches[i] = p.list(branches[i].([]any), false)
 		}
 	}
+}
+
+func (p *pruner) elements(list []any) []any {
+	for i := range list {
+		if p.hit() {
+			return slices.Delete(list, i, i+1)
+		}
+		if t, ok := list[i].(map[string]any); ok && t["type"] != nil {
+			p.task(t)
+		}
+	}
+	return list
 }
 
 // inside returns the lists of a step.

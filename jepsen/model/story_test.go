@@ -26,9 +26,9 @@ func TestSequenceCarriesValues(t *testing.T) {
 
 func TestTerminalErrorIsNotRetried(t *testing.T) {
 	s := tell(t, flow(simple("t1", m{"retryCount": 1})), "")
-	s.must(s.w.Fail("1", "worker says no", true, []byte(`{"a":1}`)))
+	s.must(s.w.Fail("t1", "worker says no", true, []byte(`{"a":1}`)))
 	s.expect("FAILED: t1 FAILED_WITH_TERMINAL_ERROR")
-	s.same("reason", s.e.Reason, "Task 1 failed with status: FAILED and reason: 'worker says no'")
+	s.same("reason", s.e.Reason, "Task t1 failed with status: FAILED and reason: 'worker says no'")
 	s.same("failed", strings.Join(s.e.Failed(), ","), "t1")
 	s.same("output", canonical(s.e.Output), `{"a":1}`)
 }
@@ -40,7 +40,7 @@ func TestResponseTimeoutMakesNewAttempt(t *testing.T) {
 	s.expect("RUNNING: t1 IN_PROGRESS")
 	s.after(1)
 	s.expect("RUNNING: t1 TIMED_OUT, t1 SCHEDULED")
-	if r := s.record("t1"); r.RetriedOf != 1 || r.Retry != 1 || r.Reason == "" {
+	if r := s.record("t1"); r.RetriedOf != "t1" || r.Retry != 1 || r.Reason == "" {
 		t.Errorf("second attempt %v", r)
 	}
 	s.poll("t1")
@@ -51,9 +51,9 @@ func TestResponseTimeoutMakesNewAttempt(t *testing.T) {
 func TestCallbackHidesRecord(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", nil)), "")
 	s.poll("t1")
-	s.must(s.w.Progress("1", []byte(`{"half":1}`), 2))
+	s.must(s.w.Progress("t1", []byte(`{"half":1}`), 2))
 	s.expect("RUNNING: t1 SCHEDULED")
-	if err := s.w.Poll("1"); !errors.Is(err, ErrRefused) {
+	if err := s.w.Poll("t1"); !errors.Is(err, ErrRefused) {
 		t.Errorf("poll before the callback: %v, want refused", err)
 	}
 	s.after(2)
@@ -66,7 +66,7 @@ func TestAttemptsFormChain(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", m{"retryCount": 3, "taskDefinition": m{"retryDelaySeconds": 2}})), "")
 	s.complete("t1")
 	s.fail("t2")
-	if err := s.w.Poll("3"); !errors.Is(err, ErrRefused) {
+	if err := s.w.Poll("t3"); !errors.Is(err, ErrRefused) {
 		t.Errorf("poll before the delay: %v, want refused", err)
 	}
 	s.after(2)
@@ -74,7 +74,7 @@ func TestAttemptsFormChain(t *testing.T) {
 	s.after(2)
 	s.complete("t2")
 	s.expect("COMPLETED: t1 COMPLETED, t2 FAILED, t2 FAILED, t2 COMPLETED")
-	if r := s.record("t2"); r.RetriedOf != 3 || r.Retry != 2 {
+	if r := s.record("t2"); r.RetriedOf != "t3" || r.Retry != 2 {
 		t.Errorf("last attempt %v", r)
 	}
 	s.same("failed", strings.Join(s.e.Failed(), ","), "t2")
@@ -122,7 +122,7 @@ func TestOptionalAndPermissive(t *testing.T) {
 			s.complete("t2")
 			s.expect(c.end + ": t1 FAILED, t1 " + c.after + ", t2 COMPLETED")
 			if c.end == "FAILED" {
-				s.same("reason", s.e.Reason, "Task 2 failed with status: FAILED and reason: 't1 broke'")
+				s.same("reason", s.e.Reason, "Task t2 failed with status: FAILED and reason: 't1 broke'")
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestJoinWithUnsuccessfulMembers(t *testing.T) {
 	d := flow(fork("f", list(child("s1", "c", permissive)), list(child("s2", "c", permissive))), join("j", "s1", "s2"))
 	s = tell(t, d, "", m{"name": "c", "tasks": list(simple("t", nil))})
 	for _, e := range s.e.All()[1:] {
-		s.must(s.w.Terminate(e, "enough"))
+		s.must(s.w.Terminate(e, "enough", false))
 	}
 	s.expect("TERMINATED: f COMPLETED, s1 CANCELED, s2 CANCELED, j CANCELED; TERMINATED: t CANCELED; TERMINATED: t CANCELED")
 }
@@ -286,15 +286,15 @@ func TestChildEnds(t *testing.T) {
 	s.same("input", s.e.All()[1].Records()[0].Input, `{"from":"s"}`)
 	s.complete(`t={"x":5}`)
 	s.expect("COMPLETED: s COMPLETED; COMPLETED: t COMPLETED")
-	s.same("output", s.record("s").Output, `{"r":5,"subWorkflowId":"1/"}`)
+	s.same("output", s.record("s").Output, `{"r":5,"subWorkflowId":"e2"}`)
 
 	s = tell(t, flow(child("s", "c", nil)), "", c)
 	s.fail("t")
 	s.expect("FAILED: s FAILED; FAILED: t FAILED")
-	s.same("reason", s.record("s").Reason, "Sub workflow c.3/1/ failure reason: Task 1/1 failed with status: FAILED and reason: 't broke'")
+	s.same("reason", s.record("s").Reason, "Sub workflow c.3/e2 failure reason: Task t2 failed with status: FAILED and reason: 't broke'")
 
 	s = tell(t, flow(child("s", "c", nil)), "", c)
-	s.must(s.w.Terminate(s.e.All()[1], "enough"))
+	s.must(s.w.Terminate(s.e.All()[1], "enough", false))
 	s.expect("TERMINATED: s CANCELED; TERMINATED: t CANCELED")
 
 	s = tell(t, flow(child("s", "gone", nil)), "", c)
@@ -314,7 +314,7 @@ func TestEndOfParentEndsChild(t *testing.T) {
 	s.complete(`a={"x":1}`)
 	s.expect("COMPLETED: f COMPLETED, s CANCELED, a COMPLETED, j CANCELED, end COMPLETED; TERMINATED: t CANCELED")
 	s.same("output", canonical(s.e.Output), `{"o":1}`)
-	s.same("reason", s.e.Reason, "Workflow is COMPLETED by TERMINATE task: 5")
+	s.same("reason", s.e.Reason, "Workflow is COMPLETED by TERMINATE task: t6")
 	s.same("child", s.e.All()[1].Reason, "Parent workflow has been terminated with reason: "+s.e.Reason)
 }
 

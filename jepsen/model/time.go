@@ -37,7 +37,7 @@ func (w *World) next() (at int64, do func()) {
 			at, order, do = when, made, what
 		}
 	}
-	for _, e := range w.root.All() {
+	for _, e := range w.execs {
 		if e.Ended() {
 			continue
 		}
@@ -49,7 +49,7 @@ func (w *World) next() (at int64, do func()) {
 			if t.timed {
 				consider(t.until, t.order, t.wake)
 			}
-			if t.step.Type == "SUB_WORKFLOW" && t.Status == "SCHEDULED" && e.Status == "RUNNING" {
+			if (t.step.Type == "SUB_WORKFLOW" || t.step.Type == "START_WORKFLOW" && !t.begun) && t.Status == "SCHEDULED" && e.Status == "RUNNING" {
 				consider(t.ready, t.order, e.decide)
 			}
 			if e.Status == "RUNNING" {
@@ -97,7 +97,7 @@ type limit struct {
 // limits returns the time limits that hold for an open record, in the order in
 // which they are judged.
 func (t *Task) limits() []limit {
-	if t.step.Type != "SIMPLE" {
+	if !t.leased() {
 		return nil
 	}
 	s := t.exec.world.settings(t.step)

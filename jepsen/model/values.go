@@ -28,7 +28,10 @@ func (e *Exec) evaluate(v any) any {
 	return v
 }
 
-func (e *Exec) evaluateText(s string) any {
+func (e *Exec) evaluateText(s string) any { return expand(s, e.lookup) }
+
+// expand replaces the expressions of a text by what lookup finds for them.
+func expand(s string, lookup func(path string) any) any {
 	var b strings.Builder
 	rest := s
 	for {
@@ -38,7 +41,7 @@ func (e *Exec) evaluateText(s string) any {
 			return b.String()
 		}
 		end := strings.Index(rest[open:], "}") + open
-		value := e.lookup(rest[open+2 : end])
+		value := lookup(rest[open+2 : end])
 		if len(rest) == len(s) && open == 0 && end == len(s)-1 {
 			return copyOf(value)
 		}
@@ -49,14 +52,22 @@ func (e *Exec) evaluateText(s string) any {
 }
 
 func (e *Exec) lookup(path string) any {
-	parts := strings.Split(path, ".")
+	name, rest, deeper := strings.Cut(path, ".")
 	var v any
-	if parts[0] == "workflow" {
+	if name == "workflow" {
 		v = e.document()
-	} else if t := e.latest(parts[0]); t != nil {
+	} else if t := e.latest(name); t != nil {
 		v = t.document()
 	}
-	for _, p := range parts[1:] {
+	if !deeper {
+		return v
+	}
+	return follow(v, rest)
+}
+
+// follow follows a path of names.
+func follow(v any, path string) any {
+	for _, p := range strings.Split(path, ".") {
 		m, _ := v.(map[string]any)
 		v = m[p]
 	}
@@ -94,7 +105,7 @@ func (t *Task) output() map[string]any {
 	switch t.step.Type {
 	case "JOIN":
 		out := map[string]any{}
-		for _, ref := range t.step.JoinOn {
+		for _, ref := range t.joinsOn() {
 			if m := t.exec.last(ref, t.loop, t.Iteration); m != nil && !m.Open() && len(m.output()) > 0 {
 				out[ref] = m.output()
 			}
