@@ -21,6 +21,7 @@ type ExecutionInfo struct {
 	Key         string
 	Parent      TaskID   // the SUB_WORKFLOW task that started it, zero when none
 	FailedRefs  []string // reference names that have a failed attempt, by first failure
+	FailedNames []string // task names of such attempts
 	FailedTask  TaskID   // the task whose failure ended it
 	Tasks       int      // records
 }
@@ -78,7 +79,9 @@ const (
 type Page struct {
 	Items []ExecutionInfo
 	Next  string // empty at the end
-	Total int    // executions that the query selects; -1 when it is not known without a scan
+	Total int    // executions that the query selects; -1 when it is not known
+	// Partial says that a search was cut short at its budget; Next goes on.
+	Partial bool
 }
 
 // DefinitionInfo is a registered workflow definition.

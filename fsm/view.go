@@ -50,7 +50,7 @@ func (v View) Execution(id ExecID) (ExecutionInfo, bool) {
 	i := v.summary(e)
 	i.Input, i.Variables = e.input.bytes(), e.variables.bytes()
 	i.Output = v.s.render(e, e.output)
-	i.FailedRefs = v.failedRefs(e)
+	i.FailedRefs, i.FailedNames = v.failed(e)
 	return i, true
 }
 
@@ -73,26 +73,6 @@ func (v View) records(e *execution) int {
 	return t.Rank(TaskID{Exec: e.id, Serial: 1<<32 - 1}) - t.Rank(TaskID{Exec: e.id})
 }
 
-// failedRefs lists the steps with an attempt that failed, retried ones too.
-func (v View) failedRefs(e *execution) []string {
-	var out []string
-	seen := map[string]bool{}
-	for id := range v.s.bad.tree.From(TaskID{Exec: e.id}) {
-		if id.Exec != e.id {
-			break
-		}
-		t, ok := v.s.tasks.get(id)
-		if !ok || t.status != TaskStatusFailed && t.status != TaskStatusFailedTerminal {
-			continue
-		}
-		if ref := visibleRef(v.s, t); !seen[ref] {
-			seen[ref] = true
-			out = append(out, ref)
-		}
-	}
-	return out
-}
-
 // Tasks gives the records of an execution from a serial on, in the order in which they
 // were made.
 func (v View) Tasks(id ExecID, from uint32) iter.Seq[TaskInfo] {
@@ -104,8 +84,8 @@ func (v View) Tasks(id ExecID, from uint32) iter.Seq[TaskInfo] {
 		if !ok {
 			return
 		}
-		for k, t := range v.s.tasks.tree.From(TaskID{Exec: id, Serial: from}) {
-			if k.Exec != id || !yield(v.info(e, t)) {
+		for t := range v.recordsOf(e, from) {
+			if !yield(v.info(e, t)) {
 				return
 			}
 		}
@@ -125,12 +105,19 @@ func (v View) Task(id TaskID) (TaskInfo, bool) {
 }
 
 func (v View) info(e *execution, t *task) TaskInfo {
+	i := v.brief(e, t)
+	i.Input, i.Output = t.input.bytes(), v.s.render(e, t.output)
+	return i
+}
+
+// brief is a record without its payloads.
+func (v View) brief(e *execution, t *task) TaskInfo {
 	n := v.s.nodeOf(e, t.node)
 	i := TaskInfo{
 		ID: t.id, Ref: visibleRef(v.s, t), Name: shownName(n), Type: shownType(n), Kind: n.Type,
 		Status: effective(e, t), Seq: t.seq, Retry: t.retry, Iteration: t.iteration, Retried: t.retried,
 		Executed: t.executed, Scheduled: t.scheduled, Started: t.start, Ended: t.end, Updated: t.updated,
-		Input: t.input.bytes(), Output: v.s.render(e, t.output), Reason: t.reason, Worker: t.worker, Lease: t.lease,
+		Reason: t.reason, Worker: t.worker, Lease: t.lease,
 		DoneLease: t.doneLease, Unfenced: t.unfenced, Child: t.child, Polls: t.polls, StartDelay: t.startDelay,
 		CallbackSeconds: t.callback, Due: t.due.at,
 	}
