@@ -15,6 +15,11 @@ const (
 	itemFailure                     // start a failure workflow
 )
 
+// Numbers of the items of single steps.
+const (
+	itemStart itemKind = 10 + iota // do what a START_WORKFLOW record asks for
+)
+
 // item is a piece of unfinished work. The agenda is part of State, so no leader can
 // forget it.
 type item struct {
@@ -123,7 +128,7 @@ func (s *State) quarantineItem(i item) {
 	switch e, ok := s.executions.get(i.exec); {
 	case i.kind == itemReport && ok:
 		id = e.parent.Exec // where the report acts
-	case i.kind == itemExpand:
+	case i.kind == itemExpand, i.kind == itemStart:
 		s.held.put(heldKey{exec: i.exec, list: heldExpand, serial: i.serial}, none{})
 	}
 	s.quarantine(id)
@@ -143,6 +148,8 @@ func (s *State) doItem(i item) (again bool) {
 		}
 	case itemExpand:
 		return s.expandMore(e, i)
+	case itemStart:
+		return s.actMore(e, i)
 	case itemClose:
 		return s.closeMore(e, i)
 	case itemEnd:

@@ -51,8 +51,25 @@ func (s *State) release(id planID) {
 	}
 }
 
+// compileAsked compiles a definition and checks what its steps leave to task types.
+func (s *State) compileAsked(source []byte, compile func([]byte) (*def.Plan, []def.Problem)) (*def.Plan, []def.Problem) {
+	compiled, problems := compile(source)
+	if compiled == nil {
+		return nil, problems
+	}
+	for _, a := range compiled.Asks {
+		if t, ok := s.taskTypes.get(a.Name); !ok || !a.Given(t.parsed) {
+			problems = append(problems, a.Problem)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return compiled, nil
+}
+
 func (s *State) putDefinition(c *PutDefinition) (Result, *Rejection) {
-	compiled, problems := def.Compile(c.Source)
+	compiled, problems := s.compileAsked(c.Source, def.Compile)
 	if compiled == nil {
 		return Result{}, invalid(problems)
 	}

@@ -60,6 +60,14 @@ func (v View) explainWaiting(e *execution, t *task) Reason {
 	switch n.Kind {
 	case def.SubWorkflow:
 		return Reason{Kind: "child", Text: join("it waits for execution ", t.child.String())}
+	case def.Human:
+		return Reason{Kind: "update", Text: "it waits for an update from outside"}
+	case def.Call:
+		return Reason{Kind: "update", Text: "its call is made; it waits for an update from outside"}
+	case def.StartWorkflow:
+		return Reason{Kind: "agenda", Text: "its execution is about to start"}
+	case def.ExclusiveJoin:
+		return Reason{Kind: "members", Text: v.explainExclusive(e, t, n)}
 	case def.Join:
 		return Reason{Kind: "members", Text: join("it waits for ", v.missingMembers(e, t, n))}
 	case def.DoWhile:

@@ -275,7 +275,7 @@ func (s *State) recover(r *run, at **task) bool {
 // retried says whether steps of a kind get further attempts; structure never does.
 func retried(k def.Kind) bool {
 	switch k {
-	case def.Switch, def.Fork, def.Join, def.DoWhile:
+	case def.Switch, def.Fork, def.Join, def.DoWhile, def.ExclusiveJoin:
 		return false
 	}
 	return true
@@ -298,7 +298,11 @@ func (s *State) settle(r *run, t *task) {
 	for _, number := range n.Joiners {
 		ref := s.nodeOf(r.e, t.node.at(number)).Ref
 		j, ok := s.latestOf(r.e, ref)
-		if ok && j.open() && j.loop == t.loop && j.iteration == t.iteration {
+		switch {
+		case !ok || !j.open() || j.loop != t.loop || j.iteration != t.iteration:
+		case s.nodeOf(r.e, j.node).Kind == def.ExclusiveJoin:
+			r.joins = addSorted(r.joins, j.id.Serial)
+		default:
 			s.countMember(r, s.tasks.mut(j), t, n.Permissive)
 		}
 	}

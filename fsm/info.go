@@ -114,6 +114,6 @@ type QueueInfo struct {
 
 // Reason says one thing that a task or execution waits for.
 type Reason struct {
-	Kind string // a stable word: no_worker, behind, limit, delayed, paused, child, signal, timer, members, leased, ended
+	Kind string // a stable word: no_worker, behind, limit, delayed, paused, child, signal, timer, members, leased, ended, update, agenda
 	Text string
 }

@@ -73,16 +73,19 @@ func (s *State) store(r *run, t *task) *task {
 func (s *State) addTask(r *run, t *task, n *def.Node) {
 	tt := s.typeOf(n)
 	failure := s.evaluateInput(r, t, n, tt)
-	if n.Kind == def.Join {
+	switch n.Kind {
+	case def.Join:
 		s.countMembers(r.e, t, n)
+	case def.ExclusiveJoin:
+		s.showCandidates(r.e, t, n)
 	}
-	if n.Kind == def.Worker {
+	if n.Kind.Leased() {
 		t.startDelay = int64(n.StartDelay)
 		s.placeWorker(r, t, n, tt, t.startDelay, 0)
 	} else {
 		t.start, t.updated = s.now, s.now
 		t.place = placeWaiting
-		if n.Kind == def.SubWorkflow {
+		if begins(n.Kind) {
 			t.status, t.start = TaskStatusScheduled, 0
 		}
 	}
@@ -104,7 +107,7 @@ func (s *State) failNew(r *run, t *task, failure string) {
 
 // unregistered says whether a step of a type that is not built in lacks its task type.
 func (s *State) unregistered(n *def.Node) bool {
-	if n.Type == "SIMPLE" || n.Embedded != nil {
+	if def.Served(n.Type) || n.Embedded != nil {
 		return false
 	}
 	_, ok := s.taskTypes.get(n.Name)
@@ -114,11 +117,14 @@ func (s *State) unregistered(n *def.Node) bool {
 // evaluateInput gives a new record its input. It returns why that cannot be, if so.
 func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (failure string) {
 	in, err := s.evaluate(r.e, t, n.Input)
-	if err == nil && tt.InputExpr != nil && takesTemplate(n.Kind) {
+	if err == nil && tt.InputExpr != nil && takesTemplate(n) {
 		var defaults []byte
 		if defaults, err = s.evaluate(r.e, t, tt.InputExpr); err == nil {
 			in = withDefaults(in, defaults, tt.InputTemplate)
 		}
+	}
+	if err == nil && n.Kind == def.Call {
+		in, err = s.callInput(r.e, t, n, in)
 	}
 	if err != nil {
 		return expressionFailure(err)
@@ -131,7 +137,12 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 	return ""
 }
 
-func takesTemplate(k def.Kind) bool { return k == def.Worker || k == def.DoWhile }
+func takesTemplate(n *def.Node) bool {
+	return n.Kind == def.Worker || n.Kind == def.DoWhile || n.Kind == def.Call && n.Type != "EVENT"
+}
+
+// begins says whether records of a kind are SCHEDULED until the step that they begin.
+func begins(k def.Kind) bool { return k == def.SubWorkflow || k == def.StartWorkflow }
 
 // withDefaults fills keys that the step does not give; one that is null even so takes
 // the template's text as it stands.
@@ -177,6 +188,7 @@ func (s *State) evaluate(e *execution, t *task, tmpl *expr.Template) ([]byte, er
 // adHoc holds for steps whose task type is not registered.
 var (
 	adHocWorker = def.TaskType{RetryCount: 3, RetryDelay: 60, BackoffScale: 1, ResponseTimeout: 3600}
+	adHocCall   = def.TaskType{RetryDelay: 60, BackoffScale: 1, ResponseTimeout: 3600}
 	adHocOther  = def.TaskType{RetryDelay: 60, BackoffScale: 1}
 )
 
@@ -189,8 +201,11 @@ func (s *State) typeOf(n *def.Node) *def.TaskType {
 	if t, ok := s.taskTypes.get(n.Name); ok {
 		return t.parsed
 	}
-	if n.Type == "SIMPLE" {
+	switch {
+	case n.Type == "SIMPLE":
 		return &adHocWorker
+	case n.Kind == def.Call:
+		return &adHocCall
 	}
 	return &adHocOther
 }
@@ -208,7 +223,7 @@ func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
 	failure := s.evaluateInput(r, t, n, tt)
 	t.startDelay, t.callback = delay, delay
 	jitter := drawJitter(t.id, tt.BackoffJitter)
-	if n.Kind == def.Worker {
+	if n.Kind.Leased() {
 		s.placeWorker(r, t, n, tt, delay, jitter)
 	} else {
 		s.delayOther(t, n, delay, jitter)
@@ -220,7 +235,7 @@ func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
 		return
 	}
 	s.enterPlace(t)
-	if t.place != placeDelayed || n.Kind == def.Worker {
+	if t.place != placeDelayed || n.Kind.Leased() {
 		r.batch = addSorted(r.batch, t.id.Serial)
 	}
 }
@@ -234,7 +249,7 @@ func (s *State) delayOther(t *task, n *def.Node, delay int64, jitter Millis) {
 		t.place, t.ready = placeDelayed, after
 		return
 	}
-	if n.Kind != def.SubWorkflow {
+	if !begins(n.Kind) {
 		t.status, t.start = TaskStatusInProgress, s.now
 	}
 }

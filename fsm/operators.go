@@ -30,6 +30,12 @@ func (s *State) execute(r *run, t *task) {
 		if t.join.pending == 0 {
 			r.joins = addSorted(r.joins, t.id.Serial)
 		}
+	case def.ExclusiveJoin:
+		r.joins = addSorted(r.joins, t.id.Serial)
+	case def.Yield:
+		s.block(r, t)
+	case def.StartWorkflow:
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemStart, exec: r.e.id, serial: t.id.Serial})
 	}
 }
 
@@ -220,6 +226,10 @@ func (s *State) closeJoin(r *run, t *task) {
 		return
 	}
 	s.spend(1)
+	if n := s.nodeOf(r.e, t.node); n.Kind == def.ExclusiveJoin {
+		s.closeExclusive(r, t, n)
+		return
+	}
 	t = s.tasks.mut(t)
 	j := t.join
 	switch {
@@ -293,10 +303,8 @@ func (s *State) terminateByTask(r *run, t *task) {
 		}
 	}
 	reason := join("Workflow is ", status.String(), " by TERMINATE task: ", t.id.String())
-	if v, found := expr.Get(t.input.bytes(), "terminationReason"); found {
-		if text, isText := expr.Unquote(v); isText && text != "" {
-			reason = text
-		}
+	if text, given := textInput(t, "terminationReason"); given {
+		reason = text
 	}
 	s.completeInline(r, t, output)
 	done := s.tasks.mut(s.taskAt(r.e, t.id.Serial))
@@ -323,14 +331,22 @@ func (s *State) beginWait(r *run, t *task) {
 		s.completeInline(r, t, nil)
 		return
 	}
+	if until == 0 {
+		s.block(r, t)
+		return
+	}
 	t = s.tasks.mut(t)
 	t.ready = until
+	t.callback = int64((until - s.now + 999) / 1000)
+	s.waits.put(t.id, none{})
+	s.arm(t)
+}
+
+// block leaves a record to a signal, which finds it, or to an update.
+func (s *State) block(r *run, t *task) {
+	t = s.tasks.mut(t)
 	t.callback = maxCallback
-	if until != 0 {
-		t.callback = int64((until - s.now + 999) / 1000)
-	} else {
-		s.emit(Event{Kind: ExecutionBlocked, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t)})
-	}
+	s.emit(Event{Kind: ExecutionBlocked, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t)})
 	s.waits.put(t.id, none{})
 	s.arm(t)
 }

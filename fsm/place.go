@@ -155,9 +155,9 @@ func (s *State) internQueue(name Queue, limit string) *queue {
 // queueFor picks the queue of a step: its type, in the first domain that workers have
 // asked for lately, or the last one named.
 func (s *State) queueFor(e *execution, n *def.Node, tt *def.TaskType) queueID {
-	base := n.Name
-	if n.Type != "SIMPLE" {
-		base = n.Type
+	base := n.Queue()
+	if n.Kind == def.Call { // for workers of the server itself
+		return s.internQueue(Queue(base), base).id
 	}
 	suffix := ""
 	if tt.Namespace != "" {
@@ -334,7 +334,7 @@ func (s *State) hints(e *execution, reach []string) []Queue {
 	out := make([]Queue, 0, len(reach))
 	for _, taskType := range reach {
 		domain, _ := nextDomain(domainFor(e.domains, taskType))
-		if domain == "" || domain == "NO_DOMAIN" {
+		if domain == "" || domain == "NO_DOMAIN" || taskType[0] == '$' {
 			out = append(out, Queue(taskType))
 		} else {
 			out = append(out, Queue(join(domain, ":", taskType)))

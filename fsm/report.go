@@ -53,7 +53,11 @@ func (s *State) completeTask(c *CompleteTask) (Result, *Rejection) {
 	if done {
 		return again(t), nil
 	}
-	return s.report(t, report{status: TaskStatusCompleted, output: c.Output, worker: c.Worker})
+	p := report{status: TaskStatusCompleted, output: c.Output, worker: c.Worker}
+	if n := s.nodeOf(s.execOf(t), t.node); n.Kind == def.Call && n.Async {
+		return s.called(t, p)
+	}
+	return s.report(t, p)
 }
 
 func (s *State) failTask(c *FailTask) (Result, *Rejection) {
@@ -175,7 +179,8 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 		return Result{Exec: e.id, Task: t.id, Ignored: true}, nil
 	}
 	n := s.nodeOf(e, t.node)
-	if n.Kind == def.Join || n.Kind == def.DoWhile || n.Kind == def.SubWorkflow {
+	switch n.Kind {
+	case def.Join, def.ExclusiveJoin, def.DoWhile, def.SubWorkflow, def.StartWorkflow:
 		return Result{}, reject(Conflict, "task ", t.id.String(), ": a ", n.Type, " ends by its own rules and takes no report")
 	}
 	if c.Status != TaskStatusInProgress {

@@ -239,7 +239,7 @@ func decodePlan(r *reader) *plan {
 		}
 	}
 	if r.err == nil {
-		if p.compiled, _ = def.Compile(p.source); p.compiled == nil {
+		if p.compiled, _ = def.CompileInline(p.source); p.compiled == nil {
 			r.fail(ErrCorrupt)
 		}
 	}

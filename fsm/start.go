@@ -15,6 +15,12 @@ func (s *State) startExecution(c *StartExecution) (Result, *Rejection) {
 	if s.agenda.tree.Len() > MaxAgenda {
 		return Result{}, reject(Exhausted, "too much unfinished background work: ask again later")
 	}
+	return s.startAsked(c)
+}
+
+// startAsked is startExecution for those who may start even while much waits: steps of
+// executions that are there.
+func (s *State) startAsked(c *StartExecution) (Result, *Rejection) {
 	compiled, rej := s.planToStart(c)
 	if rej != nil {
 		return Result{}, rej
@@ -57,7 +63,7 @@ func (s *State) existing(c *StartExecution, old ExecID) (res Result, rej *Reject
 
 func (s *State) planToStart(c *StartExecution) (*def.Plan, *Rejection) {
 	if len(c.Definition) > 0 {
-		compiled, problems := def.Compile(c.Definition)
+		compiled, problems := s.compileAsked(c.Definition, def.CompileInline)
 		if compiled == nil {
 			return nil, invalid(problems)
 		}
@@ -112,7 +118,7 @@ func (s *State) addExecution(p *plan, e execution) *execution {
 func (s *State) beginExecution(e *execution) {
 	r := s.enter(e)
 	if r.p.First == def.EndRoot {
-		r.e.ended = true
+		s.end(r, Completed, "No tasks found to be executed", ending{})
 	} else {
 		s.make(r, nodeRef{node: r.p.First}, 0, 0)
 	}

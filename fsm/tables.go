@@ -119,7 +119,7 @@ const (
 	heldJoins
 	heldLoops
 	heldOverdue // timers to judge again when the execution is resumed
-	heldExpand  // forks to go on with when the execution is resumed
+	heldExpand  // forks and other steps with an item of their own, to go on with when the execution is resumed
 )
 
 // none is the value of rows that are nothing but their key.

@@ -54,7 +54,7 @@ func (s *State) deadlines(t *task, n *def.Node, tt *def.TaskType) (list [4]deadl
 			add(addSeconds(t.scheduled, t.startDelay+tt.PollTimeout+t.callback), duePoll)
 		}
 	case placeLeased:
-		if tt.ResponseTimeout > 0 && !n.Async {
+		if tt.ResponseTimeout > 0 {
 			add(max(addSeconds(t.updated, tt.ResponseTimeout+t.callback), s.noExpiryBefore), dueResponse)
 		}
 	case placeDelayed, placeWaiting:
@@ -224,7 +224,7 @@ func (s *State) fireReady(e *execution, t *task, n *def.Node) {
 		r := s.enter(e)
 		s.leavePlace(t)
 		t.place, t.ready = placeWaiting, 0
-		if n.Kind != def.SubWorkflow {
+		if !begins(n.Kind) {
 			t.status, t.start, t.updated = TaskStatusInProgress, s.now, s.now
 		}
 		s.arm(t)

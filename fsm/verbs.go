@@ -72,7 +72,7 @@ func (s *State) takeUp(e *execution) {
 		for _, k := range rows {
 			s.held.drop(k)
 			if k.list == heldExpand {
-				s.push(item{kind: itemExpand, exec: e.id, serial: k.serial})
+				s.push(item{kind: s.unfinished(e, k.serial), exec: e.id, serial: k.serial})
 			} else if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
 				s.arm(s.tasks.mut(t))
 			}

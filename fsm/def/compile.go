@@ -11,6 +11,16 @@ import (
 // Where the definition names a field twice the last one counts, and the others
 // are not in Plan.Source; a byte-order mark is not either.
 func Compile(src []byte) (*Plan, []Problem) {
+	return compile(src, false)
+}
+
+// CompileInline is Compile for a definition that is not to be registered: it may
+// have no tasks, and its executions are then complete at once.
+func CompileInline(src []byte) (*Plan, []Problem) {
+	return compile(src, true)
+}
+
+func compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
 	p := &parser{byRef: map[string]*step{}}
 	raw := p.document(src)
 	if raw == nil {
@@ -22,7 +32,7 @@ func Compile(src []byte) (*Plan, []Problem) {
 	}
 	plan := p.header(raw, rec)
 	root := p.branch(rootField("tasks"), "", rec.raw("tasks"))
-	if len(root.steps) == 0 {
+	if len(root.steps) == 0 && !mayBeEmpty {
 		p.add(rootField("tasks"), "WorkflowTask list cannot be empty")
 	}
 	if out := rec.raw("outputParameters"); expr.Count(out) > 0 {
@@ -106,6 +116,7 @@ func (p *parser) finish(plan *Plan, root branch) (*Plan, []Problem) {
 	if len(p.problems) > 0 {
 		return nil, p.problems
 	}
+	plan.Asks = p.asks
 	c := compiler{plan: plan, byRef: p.byRef}
 	plan.Nodes = make([]Node, 0, len(p.all))
 	plan.ByRef = make(map[string]int32, len(p.all))
@@ -185,6 +196,8 @@ func (s *step) makeNode(loop int32) Node {
 	case SubWorkflow:
 		n.SubName, n.SubVersion, n.SubPriority = s.sub.name, s.sub.version, s.sub.priority
 		n.SubDomains, n.SubDomainsExpr = s.sub.rawDomains, s.sub.domains
+	default:
+		s.more(&n)
 	}
 	return n
 }
@@ -240,18 +253,24 @@ func (c *compiler) linkCase(b branch, n *Node) int32 {
 // is waited for once.
 func (c *compiler) joins(all []*step) {
 	for _, s := range all {
-		if s.kind != Join {
+		if s.kind != Join && s.kind != ExclusiveJoin {
 			continue
 		}
 		n := &c.plan.Nodes[s.node]
-		for _, name := range s.joinOn {
-			member := c.byRef[name].node
-			m := &c.plan.Nodes[member]
-			if len(m.Joiners) > 0 && m.Joiners[len(m.Joiners)-1] == s.node {
-				continue
-			}
-			n.JoinOn = append(n.JoinOn, member)
-			m.Joiners = append(m.Joiners, s.node)
-		}
+		n.JoinOn = c.waitsFor(s, s.joinOn, n.JoinOn)
+		n.Fallback = c.waitsFor(s, s.fallbackOn, n.Fallback)
 	}
+}
+
+func (c *compiler) waitsFor(s *step, names []string, list []int32) []int32 {
+	for _, name := range names {
+		member := c.byRef[name].node
+		m := &c.plan.Nodes[member]
+		if len(m.Joiners) > 0 && m.Joiners[len(m.Joiners)-1] == s.node {
+			continue
+		}
+		list = append(list, member)
+		m.Joiners = append(m.Joiners, s.node)
+	}
+	return list
 }

@@ -1,6 +1,9 @@
 package def
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // kindNames maps the built-in types that can run to their kinds.
 var kindNames = []struct {
@@ -17,24 +20,41 @@ var kindNames = []struct {
 	{"SET_VARIABLE", SetVariable},
 	{"TERMINATE", Terminate},
 	{"NOOP", Noop},
+	{"HTTP", Call},
+	{"HTTP_POLL", Call},
+	{"EVENT", Call},
+	{"KAFKA_PUBLISH", Call},
+	{"HUMAN", Human},
+	{"WAIT_FOR_WEBHOOK", Human},
+	{"YIELD", Yield},
+	{"EXCLUSIVE_JOIN", ExclusiveJoin},
+	{"START_WORKFLOW", StartWorkflow},
+}
+
+// servedTypes are built-in types of Conductor and its commercial edition that workers
+// serve here under their type, though no task type of theirs is registered.
+var servedTypes = []string{
+	"LLM_CHAT_COMPLETE", "LLM_TEXT_COMPLETE", "LLM_GENERATE_EMBEDDINGS", "LLM_INDEX_TEXT",
+	"LLM_STORE_EMBEDDINGS", "LLM_SEARCH_INDEX", "LLM_SEARCH_EMBEDDINGS", "LLM_GET_EMBEDDINGS",
+	"LLM_INDEX_DOCUMENT", "GENERATE_IMAGE", "GENERATE_AUDIO", "GENERATE_VIDEO", "GENERATE_PDF",
+	"LIST_MCP_TOOLS", "CALL_MCP_TOOL", "LIST_API_TOOLS", "AGENT", "GET_AGENT_CARD",
+	"CANCEL_AGENT", "PLAN_AND_COMPILE", "JDBC", "UPDATE_SECRET", "GET_SIGNED_JWT",
+	"BUSINESS_RULE", "QUERY_PROCESSOR", "OPSGENIE", "SENDGRID", "GRPC", "GET_DOCUMENT",
+	"CHUNK_TEXT", "PARSE_DOCUMENT", "LIST_FILES",
+}
+
+// Served reports whether workers serve steps of a type without a task type of its
+// name: the built-in types, and SIMPLE.
+func Served(typ string) bool {
+	return slices.Contains(servedTypes, typ) || typ == "SIMPLE"
 }
 
 // otherTypes are the built-in types of Conductor and its commercial edition that
 // cannot run here. They are refused by name: queued for workers, which is what
 // happens to types that nobody knows, they would wait for ever.
 var otherTypes = []string{
-	"DYNAMIC", "FORK_JOIN_DYNAMIC", "HTTP", "EVENT", "HUMAN", "INLINE", "LAMBDA",
-	"JSON_JQ_TRANSFORM", "DECISION", "EXCLUSIVE_JOIN", "START_WORKFLOW", "KAFKA_PUBLISH",
-	"PULL_WORKFLOW_MESSAGES",
-	"LLM_CHAT_COMPLETE", "LLM_TEXT_COMPLETE", "LLM_GENERATE_EMBEDDINGS", "LLM_INDEX_TEXT",
-	"LLM_STORE_EMBEDDINGS", "LLM_SEARCH_INDEX", "LLM_SEARCH_EMBEDDINGS", "LLM_GET_EMBEDDINGS",
-	"GENERATE_IMAGE", "GENERATE_AUDIO", "GENERATE_VIDEO", "GENERATE_PDF", "LIST_MCP_TOOLS",
-	"CALL_MCP_TOOL", "LIST_API_TOOLS", "AGENT", "GET_AGENT_CARD", "CANCEL_AGENT",
-	"PLAN_AND_COMPILE", "JDBC",
-	"HTTP_POLL", "WAIT_FOR_WEBHOOK", "YIELD", "GET_WORKFLOW", "TERMINATE_WORKFLOW",
-	"UPDATE_TASK", "UPDATE_SECRET", "GET_SIGNED_JWT", "BUSINESS_RULE", "QUERY_PROCESSOR",
-	"OPSGENIE", "SENDGRID", "GRPC", "GET_DOCUMENT", "LLM_INDEX_DOCUMENT", "CHUNK_TEXT",
-	"PARSE_DOCUMENT", "LIST_FILES",
+	"DYNAMIC", "FORK_JOIN_DYNAMIC", "INLINE", "LAMBDA", "JSON_JQ_TRANSFORM", "DECISION",
+	"PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
 }
 
 // kindOf returns the kind of a type, and false for a built-in type that cannot
@@ -62,11 +82,24 @@ func unsupportedType(typ string) string {
 		" and types of your own that workers serve"
 }
 
-// Queue returns the task type that workers ask for to get a Worker step: the
-// step's name, or its type if that is one of your own.
+// Leased reports whether steps of the kind are handed to workers.
+func (k Kind) Leased() bool { return k == Worker || k == Call }
+
+// Queue returns the task type that workers ask for to get a Worker or Call step: the
+// step's name, or its type if that is one of your own. Call steps are for workers of
+// the server, which ask for queues of their own.
 func (n *Node) Queue() string {
-	if n.Type == "SIMPLE" {
+	switch n.Type {
+	case "SIMPLE":
 		return n.Name
+	case "HTTP":
+		return "$http"
+	case "HTTP_POLL":
+		return "$http_poll"
+	case "EVENT":
+		return "$event"
+	case "KAFKA_PUBLISH":
+		return "$kafka"
 	}
 	return n.Type
 }

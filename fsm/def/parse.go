@@ -29,6 +29,8 @@ type step struct {
 	embedded       *TaskType
 	sub            subWorkflow
 	joinOn         []string
+	fallbackOn     []string // of an EXCLUSIVE_JOIN
+	sink           *expr.Template
 
 	cases    []branch // of a SWITCH, in order
 	fallback *branch  // its defaultCase, nil when absent
@@ -60,6 +62,7 @@ type parser struct {
 	count    int
 	all      []*step // in textual order
 	byRef    map[string]*step
+	asks     []Ask
 }
 
 // document checks that src is JSON of the allowed size, and returns it without

@@ -7,16 +7,21 @@ type Kind uint8
 
 // The kinds of step.
 const (
-	Worker      Kind = iota // SIMPLE: leased to a worker, ended by its report
-	Switch                  // SWITCH: goes on with one of its lists
-	Fork                    // FORK_JOIN: starts all its branches
-	Join                    // JOIN: waits for named steps
-	DoWhile                 // DO_WHILE: repeats its list
-	SubWorkflow             // SUB_WORKFLOW: runs another definition as a child
-	Wait                    // WAIT: ends by time, signal or update
-	SetVariable             // SET_VARIABLE: writes workflow variables
-	Terminate               // TERMINATE: ends the execution
-	Noop                    // NOOP: ends at once
+	Worker        Kind = iota // SIMPLE: leased to a worker, ended by its report
+	Switch                    // SWITCH: goes on with one of its lists
+	Fork                      // FORK_JOIN: starts all its branches
+	Join                      // JOIN: waits for named steps
+	DoWhile                   // DO_WHILE: repeats its list
+	SubWorkflow               // SUB_WORKFLOW: runs another definition as a child
+	Wait                      // WAIT: ends by time, signal or update
+	SetVariable               // SET_VARIABLE: writes workflow variables
+	Terminate                 // TERMINATE: ends the execution
+	Noop                      // NOOP: ends at once
+	Call                      // HTTP, HTTP_POLL, EVENT, KAFKA_PUBLISH: leased to a worker of the server
+	Human                     // HUMAN, WAIT_FOR_WEBHOOK: waits for an update from outside
+	Yield                     // YIELD: a WAIT without a time
+	ExclusiveJoin             // EXCLUSIVE_JOIN: waits for the first of its steps that is there
+	StartWorkflow             // START_WORKFLOW: starts an execution and goes on
 )
 
 // Successors that are no node.
@@ -52,6 +57,8 @@ type Plan struct {
 	Members []int32
 	// Reach lists up to MaxReach task types that can become ready when an execution starts.
 	Reach []string
+	// Asks lists what registered task types must give, or the definition is not valid.
+	Asks []Ask
 	// Rules selects meanings that changed between releases; 0 is the first set.
 	Rules uint16
 }
@@ -95,7 +102,12 @@ type Node struct {
 	Joiners []int32 // JOINs that name this step, ascending
 	JoinOf  int32   // FORK_JOIN: the JOIN that follows it; None for other kinds
 
+	// Fallback are the steps that an EXCLUSIVE_JOIN tries when none of JoinOn is there.
+	Fallback []int32
+
 	Items *expr.Template // DO_WHILE: list to go over, nil when absent
+
+	Sink *expr.Template // EVENT: a string template, nil for other types
 
 	// SUB_WORKFLOW
 	SubName     *expr.Template // a string template

@@ -80,11 +80,11 @@ func (w *walker) run() []string {
 	var types []string
 	for i := 0; i < len(w.queue) && len(types) < MaxReach; i++ {
 		switch n := w.queue[i]; w.nodes[n].Kind {
-		case Worker:
+		case Worker, Call:
 			if queue := w.nodes[n].Queue(); !slices.Contains(types, queue) {
 				types = append(types, queue)
 			}
-		case Switch, Fork, Join, Noop, SetVariable:
+		case Switch, Fork, Join, Noop, SetVariable, ExclusiveJoin, StartWorkflow:
 			w.after(n)
 		case DoWhile:
 			w.at(w.nodes[n].Heads[0])

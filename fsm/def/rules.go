@@ -21,10 +21,7 @@ func (p *parser) rules(s *step) {
 			p.add(s.at.member("forkTasks"), atLeastOne("forkTasks", s))
 		}
 	case "JOIN":
-		for el := range expr.Elements(s.raw("joinOn")) {
-			name, _ := textOf(el)
-			s.joinOn = append(s.joinOn, name)
-		}
+		s.joinOn = s.names("joinOn")
 	case "DO_WHILE":
 		p.loopRules(s)
 	case "SUB_WORKFLOW":
@@ -246,21 +243,26 @@ func (p *parser) terminateRules(s *step) {
 	if s.flag("optional", false) {
 		p.add(s.at.member("optional"), "terminate task cannot be optional, taskName: "+clip(s.name))
 	}
-	switch parameter(s.raw("inputParameters"), "terminationStatus") {
-	case "COMPLETED", "FAILED", "TERMINATED":
+	switch status := parameter(s.raw("inputParameters"), "terminationStatus"); {
+	case status == "COMPLETED", status == "FAILED", status == "TERMINATED":
+	case strings.Contains(status, "${"): // judged when it runs
 	default:
 		p.add(s.at.member("inputParameters").member("terminationStatus"),
 			"terminate task must have an terminationStatus parameter and must be set to COMPLETED, FAILED or TERMINATED, taskName: "+clip(s.name))
 	}
 }
 
-// otherRules checks types that cannot run yet, so that whoever reads the report
-// sees the rest of it too. What HTTP, KAFKA_PUBLISH and JSON_JQ_TRANSFORM ask for
-// may stand in a registered task type and is no matter of the definition alone.
+// otherRules checks the remaining types.
 func (p *parser) otherRules(s *step) {
 	switch s.typ {
 	case "EVENT":
-		p.require(s, "sink")
+		p.eventRules(s)
+	case "HTTP", "HTTP_POLL":
+		p.anyOf(s, "http_request", "uri", "method")
+	case "KAFKA_PUBLISH":
+		p.anyOf(s, "kafka_request")
+	case "EXCLUSIVE_JOIN":
+		s.joinOn, s.fallbackOn = s.names("joinOn"), s.names("defaultExclusiveJoinTask")
 	case "DECISION":
 		if s.raw("caseValueParam") == nil && s.raw("caseExpression") == nil {
 			p.add(s.at, required("caseValueParam or caseExpression", s))

@@ -89,7 +89,9 @@ func TestCompileRefusesWhatATypeDoesNotTake(t *testing.T) {
 		"JOIN on itself":          {workflow(task("a", "JOIN", `"joinOn":["a"]`)), Problem{"tasks[0].joinOn[0]", "names the JOIN itself"}},
 		"TERMINATE optional":      {workflow(task("a", "TERMINATE", `"optional":true,"inputParameters":{"terminationStatus":"FAILED"}`)), Problem{"tasks[0].optional", "terminate task cannot be optional, taskName: a"}},
 		"TERMINATE no status":     {workflow(task("a", "TERMINATE", "")), Problem{"tasks[0].inputParameters.terminationStatus", "terminate task must have an terminationStatus parameter"}},
-		"TERMINATE by expression": {workflow(task("a", "TERMINATE", `"inputParameters":{"terminationStatus":"${workflow.input.s}"}`)), Problem{"tasks[0].inputParameters.terminationStatus", "must be set to COMPLETED, FAILED or TERMINATED"}},
+		"TERMINATE other status":  {workflow(task("a", "TERMINATE", `"inputParameters":{"terminationStatus":"PAUSED"}`)), Problem{"tasks[0].inputParameters.terminationStatus", "must be set to COMPLETED, FAILED or TERMINATED"}},
+		"EXCLUSIVE_JOIN on none":  {workflow(task("a", "EXCLUSIVE_JOIN", `"joinOn":["b"]`)), Problem{"tasks[0].joinOn[0]", `joinOn of a names "b", which is no task of the definition`}},
+		"EXCLUSIVE_JOIN default":  {workflow(task("a", "EXCLUSIVE_JOIN", `"defaultExclusiveJoinTask":["a"]`)), Problem{"tasks[0].defaultExclusiveJoinTask[0]", "names the JOIN itself"}},
 		"DO_WHILE condition":      {workflow(task("a", "DO_WHILE", `"loopOver":[`+noop+`]`)), Problem{"tasks[0].loopCondition", "loopCondition field is required for taskType: DO_WHILE taskName: a"}},
 		"DO_WHILE blank":          {workflow(task("a", "DO_WHILE", `"loopCondition":" ","loopOver":[`+noop+`]`)), Problem{"tasks[0].loopCondition", "loopCondition is blank and there are no items"}},
 		"DO_WHILE body":           {workflow(task("a", "DO_WHILE", `"loopCondition":"true","loopOver":[]`)), Problem{"tasks[0].loopOver", "loopOver field is required for taskType: DO_WHILE taskName: a"}},
@@ -151,8 +153,8 @@ func TestCompileAccepts(t *testing.T) {
 }
 
 func TestCompileReportsEveryProblemAtOnce(t *testing.T) {
-	_, problems := Compile([]byte(`{"tasks":[{"name":"","typ":"x"},` + task("b", "HTTP", "") + `]}`))
-	want := []string{"name", "tasks[0].typ", "tasks[0].name", "tasks[0].taskReferenceName", "tasks[1].type"}
+	_, problems := Compile([]byte(`{"tasks":[{"name":"","typ":"x"},` + task("b", "EVENT", "") + `]}`))
+	want := []string{"name", "tasks[0].typ", "tasks[0].name", "tasks[0].taskReferenceName", "tasks[1].sink"}
 	var got []string
 	for _, p := range problems {
 		got = append(got, p.Path)

@@ -9,6 +9,9 @@ func (p *parser) wholeRules() {
 			p.followedByJoin(s)
 		case "JOIN":
 			p.joinRules(s)
+		case "EXCLUSIVE_JOIN":
+			p.known(s, "joinOn", s.joinOn)
+			p.known(s, "defaultExclusiveJoinTask", s.fallbackOn)
 		}
 		if s.input != nil && !p.fragment {
 			p.references(s)
@@ -48,13 +51,18 @@ func (p *parser) joinRules(s *step) {
 		}
 		return
 	}
-	for i, name := range s.joinOn {
-		at := s.at.member("joinOn").element(i)
+	p.known(s, "joinOn", s.joinOn)
+}
+
+// known checks that the names in a field of a join are those of other steps.
+func (p *parser) known(s *step, field string, names []string) {
+	for i, name := range names {
+		at := s.at.member(field).element(i)
 		switch other, ok := p.byRef[name]; {
 		case !ok:
-			p.add(at, "joinOn of "+clip(s.ref)+" names "+quote(name)+", which is no task of the definition")
+			p.add(at, field+" of "+clip(s.ref)+" names "+quote(name)+", which is no task of the definition")
 		case other == s:
-			p.add(at, "joinOn of "+clip(s.ref)+" names the JOIN itself")
+			p.add(at, field+" of "+clip(s.ref)+" names the JOIN itself")
 		}
 	}
 }
