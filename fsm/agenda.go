@@ -20,6 +20,14 @@ const (
 	itemStart itemKind = 10 + iota // do what a START_WORKFLOW record asks for
 )
 
+const (
+	itemRevive    itemKind = 20 + iota // go on with putting an execution's records in order
+	itemRetry                          // let a child go on whose parent does
+	itemOrphan                         // end a child whose record has been deleted
+	itemPurge                          // take away the records of an execution that was deleted
+	itemCallbacks                      // make tasks ready that wait for their callback time
+)
+
 // item is a piece of unfinished work. The agenda is part of State, so no leader can
 // forget it.
 type item struct {
@@ -143,7 +151,7 @@ func (s *State) doItem(i item) (again bool) {
 	case itemAdvance:
 		return s.goOn(e)
 	case itemBegin:
-		if e.status == Running {
+		if e.status == Running && e.sweep == sweepNone {
 			s.beginExecution(e)
 		}
 	case itemExpand:
@@ -155,9 +163,31 @@ func (s *State) doItem(i item) (again bool) {
 	case itemEnd:
 		s.endChild(e, i.reason)
 	case itemReport:
+		if s.early(e.parent.Exec) { // its counters do not stand yet
+			s.push(i)
+			return true
+		}
 		s.reportParent(e)
 	case itemFailure:
 		s.startFailure(e, i)
+	default:
+		return s.doSweep(e, i)
+	}
+	return false
+}
+
+func (s *State) doSweep(e *execution, i item) (again bool) {
+	switch i.kind {
+	case itemRevive:
+		return s.reviveMore(e, i)
+	case itemRetry:
+		return s.retryChild(e, i)
+	case itemOrphan:
+		s.endOrphan(e, i.reason)
+	case itemPurge:
+		return s.purge(e, i)
+	case itemCallbacks:
+		return s.moreCallbacks(e, i)
 	default:
 		panic("fsm: agenda item of unknown kind")
 	}
@@ -190,12 +220,15 @@ func (s *State) expandMore(e *execution, i item) (again bool) {
 	default:
 		return false
 	}
-	t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: i.serial})
-	if !ok {
+	t, ok := s.findTask(TaskID{Exec: e.id, Serial: i.serial})
+	if !ok || s.early(e.id) {
+		return false
+	}
+	n := s.nodeOf(e, t.node)
+	if int(t.done) >= len(n.Heads) {
 		return false
 	}
 	r := s.enter(e)
-	n := s.nodeOf(r.e, t.node)
 	s.expand(r, s.tasks.mut(t), n, 0)
 	again = !r.stop && int(s.taskAt(r.e, i.serial).done) < len(n.Heads)
 	s.leave(r)
@@ -255,6 +288,9 @@ func (s *State) redo(e *execution) {
 		return
 	}
 	e.faulted = false
+	if e.sweep == sweepReviving {
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
+	}
 	if e.nextSerial == 1 && !e.ended {
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: e.id})
 	}
@@ -271,6 +307,9 @@ func (s *State) redo(e *execution) {
 
 // startFailure starts a failure workflow with what it needs to know.
 func (s *State) startFailure(e *execution, i item) {
+	if !e.status.Terminal() || e.gone {
+		return // a verb has taken the failure back
+	}
 	d, ok := s.lookup(i.reason, i.version)
 	e = s.executions.mut(e)
 	if !ok {

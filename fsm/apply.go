@@ -138,6 +138,32 @@ func (s *State) doAdmin(b Body) (Result, *Rejection) {
 	case *RaiseIncarnation:
 		return s.raiseIncarnation(c)
 	}
+	return s.doVerb(b)
+}
+
+func (s *State) doVerb(b Body) (Result, *Rejection) {
+	switch c := b.(type) {
+	case *RestartExecution:
+		return s.restartExecution(c)
+	case *RetryExecution:
+		return s.retryExecution(c)
+	case *RerunExecution:
+		return s.rerunExecution(c)
+	case *SkipTask:
+		return s.skipTask(c)
+	case *JumpTo:
+		return s.jumpTo(c)
+	case *SetVariables:
+		return s.setVariables(c)
+	case *ResetCallbacks:
+		return s.resetCallbacks(c)
+	case *Decide:
+		return s.decideExecution(c)
+	case *DeleteExecution:
+		return s.deleteExecution(c)
+	case *Bulk:
+		return s.bulk(c)
+	}
 	panic("fsm: command without a handler")
 }
 

@@ -150,8 +150,16 @@ type Result struct {
 	Repeated bool   // the call had been answered before: Index is that of the first answer
 	Ignored  bool   // a late report that changed nothing, answered with success
 	Index    uint64 // index at which the answer became true
+	// Items answers each execution of a Bulk, in the order of its ids.
+	Items []BulkItem
 	// Rejection says why the command was refused; nil when it was done.
 	Rejection *Rejection
+}
+
+// BulkItem is the answer to one execution of a Bulk.
+type BulkItem struct {
+	Exec      ExecID
+	Rejection *Rejection // nil when it was done
 }
 
 // Outcome is the answer to a proposal: the machine's Result and where it stands.

@@ -67,9 +67,9 @@ func (s *State) childArgs(r *run, t *task, n *def.Node) (*plan, childArgs, strin
 	if len(domains) > 0 {
 		a.domains = domainsOf(domains)
 	}
-	a.shown = shownChild(text, d.version, domains, a.priority, t.input.bytes())
-	a.input = t.input
-	if expr.Count(t.input.bytes()) == 0 {
+	a.input = childInput(t.input)
+	a.shown = shownChild(text, d.version, domains, a.priority, a.input.bytes())
+	if expr.Count(a.input.bytes()) == 0 {
 		a.input = raw(a.shown) // what Conductor passes when a child gets no input
 	}
 	return p, a, ""
@@ -101,12 +101,12 @@ func shownChild(name string, version int32, domains []byte, priority int32, inpu
 // reportParent tells the SUB_WORKFLOW record how its child ended. A record that is
 // gone, closed, or has another child by now is not told.
 func (s *State) reportParent(c *execution) {
-	t, ok := s.tasks.get(c.parent)
-	if !ok || !t.open() || t.child != c.id {
+	t, ok := s.findTask(c.parent)
+	if !ok || t.child != c.id || !c.status.Terminal() {
 		return
 	}
 	e := s.execOf(t)
-	if e.status.Terminal() {
+	if e.over(t) {
 		return
 	}
 	r := s.enter(e)

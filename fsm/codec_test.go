@@ -34,6 +34,14 @@ func everyCommand() []*Command {
 		&PutTaskType{Source: []byte("{}")}, &DeleteTaskType{Name: "a"},
 		&PauseQueue{Queue: "a"}, &ResumeQueue{Queue: "a"},
 		&BeginTerm{Node: NodeID{15: 1}, Boot: 4, Gap: 1500}, &RaiseIncarnation{To: 3},
+		&RestartExecution{Exec: id, Latest: true}, &RetryExecution{Exec: id, ResumeSubworkflows: true},
+		&RerunExecution{Exec: id, Task: task, TaskInput: []byte(`{}`), WorkflowInput: []byte(`{}`), Correlation: "c"},
+		&SkipTask{Exec: id, Ref: "t", Input: []byte(`{}`), Output: []byte(`{}`)}, &JumpTo{Exec: id, Ref: "t", Input: []byte(`{}`)},
+		&SetVariables{Exec: id, Variables: []byte(`{}`), Append: true}, &ResetCallbacks{Exec: id}, &Decide{Exec: id},
+		&DeleteExecution{Exec: id, Force: true},
+		&Bulk{Verb: BulkTerminate, IDs: []ExecID{id, id}, Reason: "r", Latest: true, TriggerFailureWorkflow: true, Force: true},
+		&TerminateExecution{Exec: id, Reason: "r", TriggerFailureWorkflow: true},
+		&UpdateTask{Task: task, Status: TaskStatusCompleted, Replace: true, ExtendLease: true},
 	}
 	var out []*Command
 	for i, b := range bodies {
@@ -83,7 +91,7 @@ func TestBytesOfCommandsAreForEver(t *testing.T) {
 		}
 	}
 	for k := kindStart; k < kindEnd; k++ {
-		if !seen[k] {
+		if newBody(k) != nil && !seen[k] {
 			t.Errorf("%T is not among them", newBody(k))
 		}
 	}

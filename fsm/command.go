@@ -58,7 +58,7 @@ const (
 	kindResumeQueue
 	kindBeginTerm
 	kindRaiseIncarnation
-	kindEnd // one past the last
+	kindEnd kind = 31 // one past the last; numbers between may be unused
 )
 
 func newBody(k kind) Body {
@@ -102,7 +102,7 @@ func newBody(k kind) Body {
 	case kindRaiseIncarnation:
 		return &RaiseIncarnation{}
 	}
-	return nil
+	return newVerb(k)
 }
 
 // Urgent reports whether c finishes or steers work that is already there. Such
@@ -184,9 +184,14 @@ type UpdateTask struct {
 	Exec   ExecID
 	Ref    string
 	Status TaskStatus // Completed, Failed, FailedTerminal or InProgress
-	Output []byte     // merged over what the task has
+	Output []byte     // merged over what the task has, unless Replace
 	Reason string
 	Worker string
+	// Replace makes Output the task's whole output.
+	Replace bool
+	// ExtendLease only starts the response clock anew; what else is given but the task
+	// is left aside, Status may be 0.
+	ExtendLease bool
 	// CallbackSeconds is when a worker's task that is in progress becomes ready again.
 	CallbackSeconds int32
 }
@@ -218,6 +223,8 @@ type ResumeExecution struct{ Exec ExecID }
 type TerminateExecution struct {
 	Exec   ExecID
 	Reason string
+	// TriggerFailureWorkflow starts the definition's failure workflow, as a failure would.
+	TriggerFailureWorkflow bool
 }
 
 // Signal ends the first open WAIT of an execution, or of its running children.

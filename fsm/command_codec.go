@@ -145,6 +145,8 @@ func (c *UpdateTask) append(w *writer) {
 	w.str(6, c.Reason)
 	w.str(7, c.Worker)
 	w.int(8, int64(c.CallbackSeconds))
+	w.flag(9, c.Replace)
+	w.flag(10, c.ExtendLease)
 }
 
 func (c *UpdateTask) field(r *reader) {
@@ -165,6 +167,10 @@ func (c *UpdateTask) field(r *reader) {
 		c.Worker = r.str()
 	case 8:
 		c.CallbackSeconds = r.int32()
+	case 9:
+		c.Replace = r.flag()
+	case 10:
+		c.ExtendLease = r.flag()
 	default:
 		r.unknown()
 	}
@@ -227,6 +233,7 @@ func (c *ResumeExecution) field(r *reader)  { c.Exec = onlyExec(r) }
 func (c *TerminateExecution) append(w *writer) {
 	w.exec(1, c.Exec)
 	w.str(2, c.Reason)
+	w.flag(3, c.TriggerFailureWorkflow)
 }
 
 func (c *TerminateExecution) field(r *reader) {
@@ -235,6 +242,8 @@ func (c *TerminateExecution) field(r *reader) {
 		c.Exec = r.exec()
 	case 2:
 		c.Reason = r.str()
+	case 3:
+		c.TriggerFailureWorkflow = r.flag()
 	default:
 		r.unknown()
 	}

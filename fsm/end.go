@@ -80,6 +80,16 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 	if status != Completed && !how.asked {
 		s.startFailureWorkflow(r)
 	}
+	if s.early(e.id) {
+		s.cutRevival(e)
+		return
+	}
+	s.closeAfter(e)
+}
+
+// closeAfter sweeps what an execution that has ended left open.
+func (s *State) closeAfter(e *execution) {
+	e.revival, e.cutTo = revival{}, 0
 	if e.openAll > 0 || s.heldAny(e) {
 		e.sweep = sweepClosing
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemClose, exec: e.id})
@@ -136,6 +146,9 @@ func (s *State) lastTask(e *execution) (*task, bool) {
 // swept tells the parent's sweep, if it waits, that nothing of this execution is left to do.
 func (s *State) swept(e *execution) {
 	e.sweep = sweepNone
+	if e.gone {
+		s.beginPurge(e)
+	}
 	if !e.counted {
 		return
 	}

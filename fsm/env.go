@@ -313,7 +313,7 @@ func visibleRef(s *State, t *task) string {
 // effective is a record's status as every reader sees it: what is open in an
 // execution that has ended is canceled, whether or not the sweep has come to it.
 func effective(e *execution, t *task) TaskStatus {
-	if e.status.Terminal() && t.open() {
+	if t.open() && e.over(t) {
 		return TaskStatusCanceled
 	}
 	return t.status

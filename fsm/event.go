@@ -37,6 +37,19 @@ const (
 	IncarnationRaised
 )
 
+// The events of the verbs.
+const (
+	ExecutionRestarted EventKind = 40 + iota
+	ExecutionRetried
+	ExecutionReran
+	ExecutionRevived // a child of it goes on, and so does it
+	ExecutionJumped
+	ExecutionDeleted
+	VariablesSet
+	TaskSkipped
+	TaskReopened // a record that had ended is open again
+)
+
 // Event tells one thing that an entry did. Events order by (index, position in the
 // entry); fields that do not belong to the kind are zero.
 type Event struct {

@@ -35,6 +35,15 @@ type execution struct {
 	reason                   string
 	failedTask               uint32 // serial of the record whose failure ended it
 	depth                    uint32 // ancestors
+
+	// gone says that it is deleted: no reader finds it, and a purge is under way or follows.
+	gone bool
+	// Records from hideFrom up to hideTo are deleted for every reader.
+	hideFrom, hideTo uint32
+	// Open records below cutTo are CANCELED for every reader: a jump left them behind.
+	cutTo   uint32
+	jumped  uint32 // cutTo of the last jump, for good
+	revival revival
 }
 
 // sweep is background work on an execution that other verbs wait for. Stored.
@@ -43,6 +52,8 @@ type sweep uint8
 const (
 	sweepNone sweep = iota
 	sweepClosing
+	sweepReviving // records are put in order before the flow goes on
+	sweepPurging  // it is deleted, and its records are taken away
 )
 
 func (e *execution) key() ExecID { return e.id }
@@ -84,6 +95,14 @@ func (e *execution) encode(w *writer) {
 	w.num(32, uint64(e.depth))
 	w.flag(33, e.counted)
 	w.flag(34, e.faulted)
+	w.flag(40, e.gone)
+	w.num(41, uint64(e.hideFrom))
+	w.num(42, uint64(e.hideTo))
+	w.num(43, uint64(e.cutTo))
+	w.num(44, uint64(e.jumped))
+	if e.sweep == sweepReviving {
+		w.nest(45, e.revival.encode)
+	}
 }
 
 func decodeExecution(r *reader) *execution {
@@ -175,6 +194,25 @@ func (e *execution) decodeFacts(r *reader) {
 		e.counted = r.flag()
 	case 34:
 		e.faulted = r.flag()
+	default:
+		e.decodeSweep(r)
+	}
+}
+
+func (e *execution) decodeSweep(r *reader) {
+	switch r.tag {
+	case 40:
+		e.gone = r.flag()
+	case 41:
+		e.hideFrom = r.num32()
+	case 42:
+		e.hideTo = r.num32()
+	case 43:
+		e.cutTo = r.num32()
+	case 44:
+		e.jumped = r.num32()
+	case 45:
+		r.nest(e.revival.field)
 	default:
 		r.unknown()
 	}

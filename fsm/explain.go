@@ -8,7 +8,7 @@ func (v View) Explain(id TaskID) []Reason {
 	if v.s == nil {
 		return nil
 	}
-	t, ok := v.s.tasks.get(id)
+	t, ok := v.s.findTask(id)
 	if !ok {
 		return nil
 	}

@@ -296,7 +296,7 @@ func (v View) failed(e *execution) (refs, names []string) {
 		if id.Exec != e.id {
 			break
 		}
-		t, ok := v.s.tasks.get(id)
+		t, ok := v.s.findTask(id)
 		if !ok || t.status != TaskStatusFailed && t.status != TaskStatusFailedTerminal {
 			continue
 		}

@@ -15,6 +15,8 @@ type run struct {
 	joins []uint32 // their last member has settled
 	loops []uint32 // something inside has ended
 	stop  bool     // the execution has ended
+	as    *attempt // how the next record is made, when not as a step's first
+	given uint32   // serial of the record whose input is not evaluated
 }
 
 func (r *run) reset() {

@@ -15,6 +15,20 @@ func (s *State) indexExecution(e *execution) {
 	}
 }
 
+// unindexExecution takes the rows away again.
+func (s *State) unindexExecution(e *execution) {
+	name := s.planOf(e).Name
+	s.byTime.drop(timeKey{created: e.created, exec: e.id})
+	s.byType.drop(typeKey{name: name, created: e.created, exec: e.id})
+	s.byStatus.drop(statusKey{status: e.status, name: name, created: e.created, exec: e.id})
+	if e.corr != "" {
+		s.byCorrelation.drop(correlationKey{corr: e.corr, exec: e.id})
+	}
+	if !e.parent.IsZero() {
+		s.byParent.drop(parentKey{parent: e.parent.Exec, exec: e.id})
+	}
+}
+
 // moveStatus changes an execution's status together with its row.
 func (s *State) moveStatus(e *execution, status Status) {
 	name := s.planOf(e).Name

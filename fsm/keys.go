@@ -99,6 +99,7 @@ func encodeRequest(w *writer, k RequestID, a answer) {
 	w.task(5, a.task)
 	w.num(6, uint64(a.version))
 	w.flag(7, a.ignored)
+	w.bytes(8, a.refused)
 }
 
 func compareRequestAge(a, b requestAge) int { return cmp.Compare(a.n, b.n) }

@@ -153,6 +153,8 @@ func decodeRequest(r *reader) (k RequestID, v answer) {
 			v.version = int32(r.num32())
 		case 7:
 			v.ignored = r.flag()
+		case 8:
+			v.refused = r.bytes()
 		default:
 			r.unknown()
 		}

@@ -21,7 +21,7 @@ func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
 		panic("fsm: steps nested too deeply")
 	}
 	n := s.nodeOf(r.e, ref)
-	if x, ok := s.latestOf(r.e, n.Ref); ok && x.loop == loop && x.iteration == iteration {
+	if x, ok := s.latestOf(r.e, n.Ref); r.as == nil && ok && x.loop == loop && x.iteration == iteration && !s.leftBehind(r, x) {
 		if x.status == TaskStatusSkipped && !x.executed {
 			x = s.tasks.mut(x)
 			x.executed = true
@@ -47,6 +47,9 @@ func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
 // newTask numbers a record; it is not in any table yet.
 func (s *State) newTask(r *run, ref nodeRef, n *def.Node, loop, iteration uint32) *task {
 	s.spend(1)
+	if r.as != nil {
+		return s.remakeTask(r, ref, n, loop, iteration)
+	}
 	t := &task{
 		id: TaskID{Exec: r.e.id, Serial: r.e.nextSerial}, node: ref, ref: n.Ref,
 		loop: loop, iteration: iteration, seq: r.e.nextSeq,
@@ -116,6 +119,10 @@ func (s *State) unregistered(n *def.Node) bool {
 
 // evaluateInput gives a new record its input. It returns why that cannot be, if so.
 func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (failure string) {
+	if t.id.Serial == r.given {
+		r.given = 0
+		return ""
+	}
 	in, err := s.evaluate(r.e, t, n.Input)
 	if err == nil && tt.InputExpr != nil && takesTemplate(n) {
 		var defaults []byte

@@ -23,6 +23,10 @@ func (s *State) execute(r *run, t *task) {
 	case def.Wait:
 		s.beginWait(r, t)
 	case def.DoWhile:
+		if t.loops.cur > 0 {
+			r.loops = addSorted(r.loops, t.id.Serial)
+			return
+		}
 		s.beginLoop(r, t, n)
 	case def.SubWorkflow:
 		s.startChild(r, t, n)

@@ -276,7 +276,7 @@ func (s *State) offer(o Offer) bool {
 		}
 		t, _ := s.tasks.get(k.task)
 		e := s.execOf(t)
-		if !e.status.Terminal() {
+		if !e.over(t) {
 			s.grant(e, t, o)
 			return true
 		}

@@ -18,12 +18,14 @@ const (
 	NothingWaits      Code = "nothing_waits"
 	Faulted           Code = "faulted"   // the machine caught a fault of its own and rolled back
 	Exhausted         Code = "exhausted" // a bound of State is reached
+	NotRestartable    Code = "not_restartable"
+	NothingToRetry    Code = "nothing_to_retry"
 )
 
 // Codes lists every Code, for tests that must meet each.
 func Codes() []Code {
 	return []Code{NotFound, AlreadyExists, Conflict, StaleLease, Busy, Malformed, InvalidDefinition, NoDefinition,
-		TooLarge, Duplicate, NothingWaits, Faulted, Exhausted}
+		TooLarge, Duplicate, NothingWaits, Faulted, Exhausted, NotRestartable, NothingToRetry}
 }
 
 // Problem is one thing wrong with a document or request.

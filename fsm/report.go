@@ -8,14 +8,14 @@ import (
 // fenced finds the task that a lease may finish. done is true when the same lease has
 // finished it before: the first answer is given again.
 func (s *State) fenced(id TaskID, lease Lease) (t *task, done bool, rej *Rejection) {
-	t, ok := s.tasks.get(id)
+	t, ok := s.findTask(id)
 	if !ok {
 		return nil, false, notFound("No such task found by id: ", id.String())
 	}
 	if lease != 0 && t.doneLease == lease {
 		return t, true, nil
 	}
-	if e := s.execOf(t); t.lease != lease || lease == 0 || e.status.Terminal() {
+	if e := s.execOf(t); t.lease != lease || lease == 0 || e.over(t) {
 		return nil, false, stale(e, t, lease)
 	}
 	return t, false, nil
@@ -29,7 +29,7 @@ func stale(e *execution, t *task, lease Lease) *Rejection {
 		why = "was never given"
 	case lease != t.last && t.open():
 		why = join("superseded by ", t.last.String())
-	case !t.open() || e.status.Terminal():
+	case e.over(t):
 		why = join("is over: the task is ", effective(e, t).String())
 	default:
 		why = "was given back"
@@ -175,8 +175,16 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 		return Result{}, rej
 	}
 	e := s.execOf(t)
-	if !t.open() || e.status.Terminal() {
+	if e.over(t) {
 		return Result{Exec: e.id, Task: t.id, Ignored: true}, nil
+	}
+	if c.ExtendLease {
+		s.tasks.mut(t).updated = s.now
+		return Result{Exec: e.id, Task: t.id}, nil
+	}
+	if c.Replace {
+		t = s.tasks.mut(t)
+		t.output = Data{}
 	}
 	n := s.nodeOf(e, t.node)
 	switch n.Kind {
@@ -201,15 +209,15 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 
 func (s *State) taskToUpdate(c *UpdateTask) (*task, *Rejection) {
 	if !c.Task.IsZero() {
-		t, ok := s.tasks.get(c.Task)
+		t, ok := s.findTask(c.Task)
 		if !ok {
 			return nil, notFound("No such task found by id: ", c.Task.String())
 		}
 		return t, nil
 	}
-	e, ok := s.executions.get(c.Exec)
+	e, ok := s.find(c.Exec)
 	if !ok {
-		return nil, notFound("No such workflow found by id: ", c.Exec.String())
+		return nil, noExecution(c.Exec)
 	}
 	if t, found := s.openByRef(e, c.Ref); found {
 		return t, nil
@@ -251,12 +259,12 @@ func (s *State) extendLeases(c *ExtendLeases) (Result, *Rejection) {
 	var refused *Rejection
 	renewed := false
 	for _, x := range c.Items {
-		t, ok := s.tasks.get(x.Task)
+		t, ok := s.findTask(x.Task)
 		if !ok {
 			refused = notFound("No such task found by id: ", x.Task.String())
 			continue
 		}
-		if e := s.execOf(t); t.lease != x.Lease || e.status.Terminal() {
+		if e := s.execOf(t); t.lease != x.Lease || e.over(t) {
 			refused = stale(e, t, x.Lease)
 			continue
 		}

@@ -19,6 +19,7 @@ type answer struct {
 	task    TaskID
 	version int32
 	ignored bool
+	refused []byte // Bulk: the executions that were refused, and why
 }
 
 func (s *State) contentOf(c *Command) uint32 {
@@ -40,7 +41,8 @@ func (s *State) repeated(c *Command) (Result, *Rejection, bool) {
 	if a.content != s.contentOf(c) {
 		return Result{}, reject(Duplicate, "request id: was used for another request"), true
 	}
-	return Result{Exec: a.exec, Task: a.task, Version: a.version, Ignored: a.ignored, Index: a.index, Repeated: true}, nil, true
+	return Result{Exec: a.exec, Task: a.task, Version: a.version, Ignored: a.ignored, Index: a.index, Repeated: true,
+		Items: itemsOf(c.Body, a.refused)}, nil, true
 }
 
 func (s *State) remember(c *Command, res Result) {
@@ -53,7 +55,7 @@ func (s *State) remember(c *Command, res Result) {
 	}
 	s.requests.put(c.RequestID, answer{
 		content: s.contentOf(c), index: index, exec: res.Exec, task: res.Task, version: res.Version,
-		ignored: res.Ignored,
+		ignored: res.Ignored, refused: refusedItems(res.Items),
 	})
 	s.nextRequest++
 	s.requestAges.put(requestAge{n: s.nextRequest, at: s.now}, c.RequestID)

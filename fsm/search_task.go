@@ -158,7 +158,7 @@ func (s *search) open() ([]position, bool) {
 			if k.taskType != name {
 				break
 			}
-			if e, ok := s.v.s.executions.get(k.task.Exec); ok {
+			if e, ok := s.v.s.find(k.task.Exec); ok {
 				list = append(list, position{time: timeKey{created: e.created, exec: e.id}, serial: k.task.Serial})
 			}
 		}
@@ -268,7 +268,10 @@ func laterIf(ok bool, a, b Millis) Millis {
 func (v View) recordsOf(e *execution, from uint32) iter.Seq[*task] {
 	return func(yield func(*task) bool) {
 		for k, t := range v.s.tasks.tree.From(TaskID{Exec: e.id, Serial: from}) {
-			if k.Exec != e.id || !yield(t) {
+			if k.Exec != e.id {
+				return
+			}
+			if !e.hides(k.Serial) && !yield(t) {
 				return
 			}
 		}
@@ -277,5 +280,5 @@ func (v View) recordsOf(e *execution, from uint32) iter.Seq[*task] {
 
 // record gives one record as readers see it.
 func (v View) record(e *execution, serial uint32) (*task, bool) {
-	return v.s.tasks.get(TaskID{Exec: e.id, Serial: serial})
+	return v.s.findTask(TaskID{Exec: e.id, Serial: serial})
 }

@@ -11,7 +11,7 @@ import (
 // actMore does one quantum of what a step does by an item of its own.
 func (s *State) actMore(e *execution, i item) (again bool) {
 	t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: i.serial})
-	if !ok || !t.open() || e.status.Terminal() {
+	if !ok || e.over(t) {
 		return false
 	}
 	if e.status == Paused { // it begins nothing

@@ -221,15 +221,18 @@ func (s *State) latestOf(e *execution, ref string) (*task, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.taskAt(e, serial), true
+	return s.newestVisible(e, s.taskAt(e, serial))
 }
 
 // recordOf is the newest record of a step in one iteration of one loop; loop 0 is the
 // root scope. Usually that is the latest; older iterations are searched.
 func (s *State) recordOf(e *execution, ref string, loop, iteration uint32) (*task, bool) {
 	t, ok := s.latestOf(e, ref)
-	if !ok || t.loop == loop && t.iteration == iteration {
-		return t, ok
+	if ok && t.loop == loop && t.iteration == iteration {
+		return t, true
+	}
+	if loop == 0 {
+		return nil, false
 	}
 	var found *task
 	from := iterationKey{exec: e.id, loop: loop, iteration: iteration}
@@ -237,7 +240,7 @@ func (s *State) recordOf(e *execution, ref string, loop, iteration uint32) (*tas
 		if k.exec != e.id || k.loop != loop || k.iteration != iteration {
 			break
 		}
-		if x := s.taskAt(e, k.serial); x.ref == ref {
+		if x := s.taskAt(e, k.serial); x.ref == ref && !e.hides(k.serial) {
 			found = x
 		}
 	}

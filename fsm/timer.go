@@ -69,7 +69,7 @@ func (s *State) deadlines(t *task, n *def.Node, tt *def.TaskType) (list [4]deadl
 // early is left: it is judged then, and set anew. So a heartbeat moves no timer.
 func (s *State) arm(t *task) {
 	e := s.execOf(t)
-	if t.place == placeNone || e.status.Terminal() {
+	if t.place == placeNone || e.over(t) {
 		s.disarm(t)
 		return
 	}
@@ -190,7 +190,7 @@ func (s *State) fire(k dueKey, o owner) {
 	t = s.tasks.mut(t)
 	t.due = dueKey{}
 	e := s.execOf(t)
-	if !t.open() || e.status.Terminal() {
+	if e.over(t) {
 		return
 	}
 	n := s.nodeOf(e, t.node)

@@ -139,6 +139,11 @@ func (c *ProgressTask) validate() *Rejection {
 func (c *UpdateTask) validate() *Rejection {
 	switch c.Status {
 	case TaskStatusCompleted, TaskStatusFailed, TaskStatusFailedTerminal, TaskStatusInProgress:
+	case 0:
+		if c.ExtendLease {
+			break
+		}
+		fallthrough
 	default:
 		return badField("status", "must be COMPLETED, FAILED, FAILED_WITH_TERMINAL_ERROR or IN_PROGRESS")
 	}

@@ -3,9 +3,9 @@ package fsm
 // idle finds an execution that a verb may change: nothing on it or above it is being
 // swept.
 func (s *State) idle(id ExecID) (*execution, *Rejection) {
-	e, ok := s.executions.get(id)
+	e, ok := s.find(id)
 	if !ok {
-		return nil, notFound("No such workflow found by id: ", id.String())
+		return nil, noExecution(id)
 	}
 	for x, depth := e, 0; depth <= MaxDepth; depth++ {
 		if x.sweep != sweepNone {
@@ -14,7 +14,7 @@ func (s *State) idle(id ExecID) (*execution, *Rejection) {
 		if x.parent.IsZero() {
 			break
 		}
-		if x, ok = s.executions.get(x.parent.Exec); !ok {
+		if x, ok = s.find(x.parent.Exec); !ok {
 			break
 		}
 	}
@@ -30,7 +30,7 @@ func (s *State) pauseExecution(c *PauseExecution) (Result, *Rejection) {
 	case e.status == Paused:
 		return Result{Exec: e.id, Repeated: true}, nil
 	case e.status.Terminal():
-		return Result{}, reject(Conflict, "Workflow ", e.id.String(), " has ended, status cannot be updated.")
+		return Result{}, reject(Conflict, "Workflow ", s.named(e), " has ended, status cannot be updated.")
 	}
 	e = s.executions.mut(e)
 	e.updated = s.now
@@ -41,6 +41,9 @@ func (s *State) pauseExecution(c *PauseExecution) (Result, *Rejection) {
 
 func (s *State) resumeExecution(c *ResumeExecution) (Result, *Rejection) {
 	e, rej := s.idle(c.Exec)
+	if x, ok := s.find(c.Exec); ok && x.faulted {
+		e, rej = x, nil // the sweep at fault goes on with the resume
+	}
 	if rej != nil {
 		return Result{}, rej
 	}
@@ -81,10 +84,10 @@ func (s *State) takeUp(e *execution) {
 }
 
 func (s *State) terminateExecution(c *TerminateExecution) (Result, *Rejection) {
-	e, ok := s.executions.get(c.Exec)
+	e, ok := s.find(c.Exec)
 	switch {
 	case !ok:
-		return Result{}, notFound("No such workflow found by id: ", c.Exec.String())
+		return Result{}, noExecution(c.Exec)
 	case e.status == Completed:
 		return Result{}, reject(Conflict, "Cannot terminate a COMPLETED workflow.")
 	case e.status == Terminated:
@@ -97,7 +100,7 @@ func (s *State) terminateExecution(c *TerminateExecution) (Result, *Rejection) {
 		return Result{Exec: e.id}, nil
 	}
 	r := s.enter(e)
-	s.end(r, Terminated, c.Reason, ending{asked: true})
+	s.end(r, Terminated, c.Reason, ending{asked: !c.TriggerFailureWorkflow})
 	s.leave(r)
 	return Result{Exec: c.Exec}, nil
 }
@@ -145,7 +148,7 @@ func (s *State) findWait(e *execution, ref string, left *int) (*task, bool) {
 		}
 	}
 	for _, id := range children {
-		if c, ok := s.executions.get(id); ok && !c.status.Terminal() && c.depth <= MaxDepth {
+		if c, ok := s.find(id); ok && !c.status.Terminal() && c.depth <= MaxDepth {
 			if t, found := s.findWait(c, ref, left); found {
 				return t, true
 			}

@@ -97,6 +97,9 @@ func (s *State) verifyExecution(e *execution) error {
 		if id.Exec != e.id {
 			break
 		}
+		if e.hides(id.Serial) {
+			continue
+		}
 		if err := s.verifyTask(e, t, &c); err != nil {
 			return broken(name, err.Error())
 		}
@@ -104,6 +107,12 @@ func (s *State) verifyExecution(e *execution) error {
 			return broken(name, "serials and seqs do not ascend together at ", id.String())
 		}
 		prior = t
+	}
+	if e.sweep == sweepPurging || e.early() { // its counters do not stand
+		if err := s.verifyLife(e); err != nil {
+			return broken(name, err.Error())
+		}
+		return nil
 	}
 	switch {
 	case c.open != e.open:
@@ -138,7 +147,7 @@ func (s *State) verifyTask(e *execution, t *task, c *recounted) error {
 	key := stepKey{ref: t.ref, loop: t.loop, iteration: t.iteration}
 	if last, seen := c.byStep[key]; seen {
 		prior := s.taskAt(e, last)
-		if t.retriedOf != last || !prior.retried || t.retry != prior.retry+1 {
+		if t.retriedOf != last || !prior.retried || t.retry <= prior.retry {
 			return broken(t.id.String(), ": attempts of ", t.ref, " are not a chain")
 		}
 	} else if t.retriedOf != 0 {
@@ -252,20 +261,25 @@ func (s *State) verifyJoin(e *execution, t *task, n *def.Node) error {
 
 // verifyLife checks that something will wake what is not over.
 func (s *State) verifyLife(e *execution) error {
-	items, closing := 0, false
+	items, closing, reviving := 0, false, false
 	for _, i := range s.agenda.tree.All() {
 		if i.exec == e.id {
 			items++
 			closing = closing || i.kind == itemClose
+			reviving = reviving || i.kind == itemRevive
 		}
 	}
 	switch {
 	case e.status == Running && e.sweep == sweepNone && e.open == 0 && items == 0:
 		return broken("runs and nothing will move it")
-	case e.status == Running && s.holds(e) && !e.advancing:
+	case e.status == Running && e.sweep == sweepNone && s.holds(e) && !e.advancing:
 		return broken("holds records back without an item to take them up")
 	case e.status.Terminal() && e.openAll > 0 && !closing:
 		return broken("has ended with open records and no sweep")
+	case e.sweep == sweepReviving && !reviving && !e.faulted:
+		return broken("is being revived without an item")
+	case e.sweep != sweepReviving && e.hideTo > 0:
+		return broken("hides records for ever")
 	case e.sweep == sweepNone && (e.ending > 0 || e.status.Terminal() && e.openAll > 0):
 		return broken("is said to be swept and is not")
 	case e.status.Terminal() && e.due.at != 0:
@@ -353,6 +367,9 @@ func (s *State) verifyRows() error {
 func (s *State) verifyIndexes() error {
 	byStatus, byCorr, byParent := 0, 0, 0
 	for _, e := range s.executions.tree.All() {
+		if e.gone {
+			continue
+		}
 		name := s.planOf(e).Name
 		if !s.byTime.has(timeKey{e.created, e.id}) || !s.byType.has(typeKey{name, e.created, e.id}) ||
 			!s.byStatus.has(statusKey{e.status, name, e.created, e.id}) {
@@ -365,8 +382,10 @@ func (s *State) verifyIndexes() error {
 		if !e.parent.IsZero() {
 			byParent++
 		}
-		if e.key_ != "" && !s.keys.has(startKey{name, e.key_}) {
-			return broken("execution ", e.id.String(), " lacks the row of its key")
+	}
+	for k, id := range s.keys.tree.All() {
+		if e, ok := s.find(id); !ok || e.key_ != k.key || s.planOf(e).Name != k.name {
+			return broken("the key ", k.key, " of ", k.name, " has no execution")
 		}
 	}
 	open := 0

@@ -43,7 +43,7 @@ func (v View) Execution(id ExecID) (ExecutionInfo, bool) {
 	if v.s == nil {
 		return ExecutionInfo{}, false
 	}
-	e, ok := v.s.executions.get(id)
+	e, ok := v.s.find(id)
 	if !ok {
 		return ExecutionInfo{}, false
 	}
@@ -70,7 +70,8 @@ func (v View) summary(e *execution) ExecutionInfo {
 
 func (v View) records(e *execution) int {
 	t := v.s.tasks.tree
-	return t.Rank(TaskID{Exec: e.id, Serial: 1<<32 - 1}) - t.Rank(TaskID{Exec: e.id})
+	hidden := t.Rank(TaskID{Exec: e.id, Serial: e.hideTo}) - t.Rank(TaskID{Exec: e.id, Serial: e.hideFrom})
+	return t.Rank(TaskID{Exec: e.id, Serial: 1<<32 - 1}) - t.Rank(TaskID{Exec: e.id}) - hidden
 }
 
 // Tasks gives the records of an execution from a serial on, in the order in which they
@@ -80,7 +81,7 @@ func (v View) Tasks(id ExecID, from uint32) iter.Seq[TaskInfo] {
 		if v.s == nil {
 			return
 		}
-		e, ok := v.s.executions.get(id)
+		e, ok := v.s.find(id)
 		if !ok {
 			return
 		}
@@ -97,7 +98,7 @@ func (v View) Task(id TaskID) (TaskInfo, bool) {
 	if v.s == nil {
 		return TaskInfo{}, false
 	}
-	t, ok := v.s.tasks.get(id)
+	t, ok := v.s.findTask(id)
 	if !ok {
 		return TaskInfo{}, false
 	}
@@ -123,6 +124,9 @@ func (v View) brief(e *execution, t *task) TaskInfo {
 	}
 	if i.Status != t.status { // swept only in what readers see
 		i.Ended, i.Lease = e.endTime, 0
+	}
+	if t.status == TaskStatusSkipped {
+		i.Type = n.Name // as Conductor shows steps that a verb skips
 	}
 	if t.retriedOf != 0 {
 		i.RetriedOf = TaskID{Exec: e.id, Serial: t.retriedOf}

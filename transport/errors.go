@@ -52,6 +52,8 @@ var table = map[fsm.Code]wire{
 	fsm.NothingWaits:      {connect.CodeFailedPrecondition, http.StatusNotFound, 0},
 	fsm.Faulted:           {connect.CodeInternal, http.StatusInternalServerError, 0},
 	fsm.Exhausted:         {connect.CodeResourceExhausted, http.StatusTooManyRequests, 0},
+	fsm.NotRestartable:    {connect.CodeFailedPrecondition, http.StatusNotFound, 0},
+	fsm.NothingToRetry:    {connect.CodeFailedPrecondition, http.StatusConflict, 0},
 	CodeUnknownOutcome:    {connect.CodeUnknown, http.StatusGatewayTimeout, 0},
 	CodeNoLeader:          {connect.CodeUnavailable, http.StatusServiceUnavailable, retrySoon},
 	CodeNotLeader:         {connect.CodeUnavailable, http.StatusServiceUnavailable, retrySoon},

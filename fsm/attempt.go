@@ -1,0 +1,77 @@
+package fsm
+
+import (
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
+
+// attempt says how a record is made that is not the first of its step: as a further
+// attempt with a new number, or in the place of one that is taken away for it.
+type attempt struct {
+	serial, seq uint32 // of the record that it takes the place of; 0: new numbers
+	retry       uint32
+	retriedOf   uint32
+	last        Lease  // of the record in its place: leases go on ascending
+	opened      string // row of openTasks of the record in its place
+	keep        bool   // input is given and not evaluated
+	input       Data
+}
+
+// remakeTask is newTask for the attempt that r asks for.
+func (s *State) remakeTask(r *run, ref nodeRef, n *def.Node, loop, iteration uint32) *task {
+	as := r.as
+	r.as = nil
+	t := &task{
+		id: TaskID{Exec: r.e.id, Serial: as.serial}, node: ref, ref: n.Ref,
+		loop: loop, iteration: iteration, seq: as.seq, retry: as.retry, retriedOf: as.retriedOf,
+		status: TaskStatusInProgress, scheduled: s.now, firstScheduled: s.now,
+		last: as.last, opened: as.opened,
+	}
+	if as.serial == 0 {
+		t.id.Serial, t.seq = r.e.nextSerial, r.e.nextSeq
+		r.e.nextSerial++
+		r.e.nextSeq++
+	}
+	if as.keep {
+		t.input, r.given = as.input, t.id.Serial
+	}
+	return t
+}
+
+// tryAgain makes a further attempt of a step that did not succeed.
+func (s *State) tryAgain(r *run, t *task) {
+	before := r.e.nextSerial
+	r.as = &attempt{retry: t.retry + 1, retriedOf: t.id.Serial}
+	s.make(r, t.node, t.loop, t.iteration)
+	if r.e.nextSerial > before {
+		s.tasks.mut(t).retried = true
+	}
+}
+
+// remake runs a record again under its id, seq and number of attempts: all else is as
+// newly made. Its input stays, or is the one given.
+func (s *State) remake(r *run, t *task, retry uint32, input Data) {
+	as := &attempt{
+		serial: t.id.Serial, seq: t.seq, retry: retry, retriedOf: t.retriedOf,
+		last: t.last, opened: t.opened, keep: true, input: input,
+	}
+	if s.nodeOf(r.e, t.node).Kind == def.SubWorkflow {
+		as.input = childInput(input)
+	}
+	node, loop, iteration := t.node, t.loop, t.iteration
+	s.removeTask(r.e, t)
+	r.as = as
+	s.make(r, node, loop, iteration)
+	s.emit(Event{Kind: TaskReopened, Exec: r.e.id, Serial: as.serial, Ref: t.ref, Retry: retry})
+}
+
+// childInput is the input of a child from that of its record, which shows it as a
+// member once the child has been started.
+func childInput(in Data) Data {
+	if v, ok := expr.Get(in.bytes(), "workflowInput"); ok && expr.KindOf(v) == expr.Map {
+		if _, started := expr.Get(in.bytes(), "subWorkflowName"); started {
+			return raw(v)
+		}
+	}
+	return in
+}
