@@ -55,6 +55,13 @@ func (w *out) queues(q []fsm.Queue) {
 	}
 }
 
+func (w *out) strs(list []string) {
+	w.num(uint64(len(list)))
+	for _, s := range list {
+		w.str(s)
+	}
+}
+
 // in reads a message back. The first thing that is wrong sticks in err, and everything
 // behind it reads as zero.
 type in struct {
@@ -134,6 +141,18 @@ func (r *in) queues() []fsm.Queue {
 	out := make([]fsm.Queue, 0, n)
 	for range n {
 		out = append(out, fsm.Queue(r.str()))
+	}
+	return out
+}
+
+func (r *in) strs() []string {
+	n := r.count()
+	if n == 0 {
+		return nil
+	}
+	out := make([]string, 0, n)
+	for range n {
+		out = append(out, r.str())
 	}
 	return out
 }

@@ -28,6 +28,11 @@ const (
 	itemCallbacks                      // make tasks ready that wait for their callback time
 )
 
+const (
+	itemAdmit itemKind = 30 + iota // let an execution begin that has got its part of a quota
+	itemQuota                      // let executions begin that a changed definition has room for
+)
+
 // item is a piece of unfinished work. The agenda is part of State, so no leader can
 // forget it.
 type item struct {
@@ -37,7 +42,8 @@ type item struct {
 	exec    ExecID
 	serial  uint32 // expand: the fork; close: where to go on
 	version int32
-	reason  string // end: why; failure: the definition to start
+	reason  string // end: why; failure: the definition to start; quota: the definition
+	cursor  string // quota: the key where to go on
 }
 
 func (i *item) key() uint64 { return i.n }
@@ -49,6 +55,7 @@ func (i *item) encode(w *writer) {
 	w.num(4, uint64(i.serial))
 	w.int(5, int64(i.version))
 	w.str(6, i.reason)
+	w.str(15, i.cursor)
 }
 
 func decodeItem(r *reader) *item {
@@ -67,6 +74,8 @@ func decodeItem(r *reader) *item {
 			i.version = r.int32()
 		case 6:
 			i.reason = r.str()
+		case 15:
+			i.cursor = r.str()
 		default:
 			r.unknown()
 		}
@@ -143,6 +152,9 @@ func (s *State) quarantineItem(i item) {
 }
 
 func (s *State) doItem(i item) (again bool) {
+	if i.kind == itemQuota {
+		return s.retuneMore(i)
+	}
 	e, ok := s.executions.get(i.exec)
 	if !ok {
 		return false
@@ -170,6 +182,8 @@ func (s *State) doItem(i item) (again bool) {
 		s.reportParent(e)
 	case itemFailure:
 		s.startFailure(e, i)
+	case itemAdmit:
+		s.admit(e)
 	default:
 		return s.doSweep(e, i)
 	}
@@ -291,6 +305,9 @@ func (s *State) redo(e *execution) {
 	if e.sweep == sweepReviving {
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
 	}
+	if e.parkedTask != 0 && e.quotaState == quotaHolds {
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemAdmit, exec: e.id})
+	}
 	if e.nextSerial == 1 && !e.ended {
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: e.id})
 	}
@@ -317,9 +334,12 @@ func (s *State) startFailure(e *execution, i item) {
 		return
 	}
 	p, _ := s.plans.get(d.plan)
-	c := s.addExecution(p, execution{
-		input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy,
-	})
+	x := execution{input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy}
+	if why := s.refusedByQuota(p, x); why != "" {
+		s.noteFailureWorkflow(e, join("Error workflow ", i.reason, " failed to start.  reason: ", why))
+		return
+	}
+	c := s.addExecution(p, x)
 	s.noteFailureWorkflow(e, c.id.String())
 	s.beginExecution(c)
 }

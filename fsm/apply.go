@@ -164,7 +164,7 @@ func (s *State) doVerb(b Body) (Result, *Rejection) {
 	case *Bulk:
 		return s.bulk(c)
 	}
-	panic("fsm: command without a handler")
+	return s.doSetting(b)
 }
 
 // finish closes the entry: the digest, what changed for the scheduler, what is due.

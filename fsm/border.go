@@ -42,6 +42,10 @@ type Leased struct {
 	Scheduled      Millis  // cluster time at which the task was made
 	ResponseMillis Millis  // how long the worker may be silent; 0: no limit
 	Hints          []Queue // queues that can become ready when this task is finished
+	// Wants names secrets and variables that the worker is to be told; Told is what
+	// View.Complete has found of them.
+	Wants []string
+	Told  []SettingInfo
 }
 
 // StreamID names a worker's connection on its node; never used twice within a boot.

@@ -16,12 +16,17 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 		s.failInline(r, t, TaskStatusFailed, failure)
 		return
 	}
-	t = s.tasks.mut(t)
-	t.input = raw(args.shown)
-	c := s.addExecution(p, execution{
+	x := execution{
 		input: args.input, parent: t.id, corr: r.e.corr, priority: args.priority,
 		domains: args.domains, createdBy: r.e.createdBy, depth: r.e.depth + 1,
-	})
+	}
+	if why := s.refusedByQuota(p, x); why != "" {
+		s.failInline(r, t, TaskStatusFailed, why)
+		return
+	}
+	t = s.tasks.mut(t)
+	t.input = raw(args.shown)
+	c := s.addExecution(p, x)
 	t.child = c.id
 	t.status, t.start = TaskStatusInProgress, s.now
 	t.output = raw(childOutput(c.id))

@@ -42,6 +42,7 @@ func everyCommand() []*Command {
 		&Bulk{Verb: BulkTerminate, IDs: []ExecID{id, id}, Reason: "r", Latest: true, TriggerFailureWorkflow: true, Force: true},
 		&TerminateExecution{Exec: id, Reason: "r", TriggerFailureWorkflow: true},
 		&UpdateTask{Task: task, Status: TaskStatusCompleted, Replace: true, ExtendLease: true},
+		&PutSecret{Name: "S", Value: "v"}, &DeleteSecret{Name: "S"}, &PutVariable{Name: "V", Value: "v"}, &DeleteVariable{Name: "V"},
 	}
 	var out []*Command
 	for i, b := range bodies {
@@ -98,6 +99,10 @@ func TestBytesOfCommandsAreForEver(t *testing.T) {
 	golden(t, "commands.golden", lines)
 }
 
+const quotaed = `{"name":"quotaed","version":1,"schemaVersion":2,"rateLimitConfig":{"rateLimitKey":"${workflow.input.k}","concurrentExecLimit":1},
+ "tasks":[{"name":"c","taskReferenceName":"t","type":"SIMPLE","inputParameters":{"x":"${workflow.input.k}"},"cacheConfig":{"key":"${x}","ttlInSecond":60}},
+ {"name":"c2","taskReferenceName":"t2","type":"SIMPLE"}]}`
+
 // lived is a State that holds rows of every table but fragments.
 func lived(t *testing.T) *twin {
 	w := newTwin(t)
@@ -116,6 +121,20 @@ func lived(t *testing.T) *twin {
 	held := w.start("two", `{}`)
 	w.must(&PauseExecution{Exec: held})
 	w.must(&UpdateTask{Exec: held, Ref: "t1", Status: TaskStatusCompleted})
+	w.must(&PutSecret{Name: "S", Value: "v"})
+	w.must(&PutVariable{Name: "V", Value: "v"})
+	w.define(quotaed)
+	kept := w.start("quotaed", `{"k":"x"}`)
+	w.start("quotaed", `{"k":"x"}`)
+	w.must(&UpdateTask{Exec: kept, Ref: "t", Status: TaskStatusCompleted, Output: []byte(`{"y":1}`)})
+	w.taskType(`{"name":"slow","rateLimitPerFrequency":1}`)
+	w.define(`{"name":"slow","version":1,"schemaVersion":2,"tasks":[{"name":"slow","taskReferenceName":"t","type":"OWN"}]}`,
+		`{"name":"slower","version":1,"schemaVersion":2,"tasks":[{"name":"a","taskReferenceName":"t","type":"OWN"}]}`)
+	w.start("slower", `{}`)
+	w.start("slow", `{}`)
+	w.start("slow", `{}`)
+	w.mustPoll("OWN")
+	w.mustPoll("OWN")
 	w.define(wide(3000, wideTask))
 	w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "wide"}}}})
 	return w

@@ -58,7 +58,14 @@ const (
 	kindResumeQueue
 	kindBeginTerm
 	kindRaiseIncarnation
-	kindEnd kind = 31 // one past the last; numbers between may be unused
+)
+
+const (
+	kindPutSecret kind = 32 + iota
+	kindDeleteSecret
+	kindPutVariable
+	kindDeleteVariable
+	kindEnd // one past the last; numbers between may be unused
 )
 
 func newBody(k kind) Body {
@@ -101,6 +108,14 @@ func newBody(k kind) Body {
 		return &BeginTerm{}
 	case kindRaiseIncarnation:
 		return &RaiseIncarnation{}
+	case kindPutSecret:
+		return &PutSecret{}
+	case kindDeleteSecret:
+		return &DeleteSecret{}
+	case kindPutVariable:
+		return &PutVariable{}
+	case kindDeleteVariable:
+		return &DeleteVariable{}
 	}
 	return newVerb(k)
 }
@@ -110,7 +125,8 @@ func newBody(k kind) Body {
 // behind them.
 func (c *Command) Urgent() bool {
 	switch c.Body.kind() {
-	case kindStart, kindSignal, kindPutDefinition, kindDeleteDefinition, kindPutTaskType, kindDeleteTaskType:
+	case kindStart, kindSignal, kindPutDefinition, kindDeleteDefinition, kindPutTaskType, kindDeleteTaskType,
+		kindPutSecret, kindDeleteSecret, kindPutVariable, kindDeleteVariable:
 		return false
 	}
 	return true

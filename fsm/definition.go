@@ -94,6 +94,7 @@ func (s *State) putDefinition(c *PutDefinition) (Result, *Rejection) {
 		s.definitions.insert(&definition{name: key.name, version: key.version, plan: p.id, created: s.now, updated: s.now})
 	}
 	s.out.Defined = append(s.out.Defined, s.hintOf(key, compiled.Reach))
+	s.retuneQuota(key.name)
 	s.emit(Event{Kind: DefinitionPut, Ref: key.name})
 	return Result{Version: key.version}, nil
 }
@@ -120,6 +121,7 @@ func (s *State) deleteDefinition(c *DeleteDefinition) (Result, *Rejection) {
 		p, _ := s.plans.get(next.plan)
 		s.out.Defined = append(s.out.Defined, s.hintOf(next.key(), p.compiled.Reach))
 	}
+	s.retuneQuota(c.Name)
 	s.emit(Event{Kind: DefinitionDeleted, Ref: c.Name})
 	return Result{Version: c.Version}, nil
 }

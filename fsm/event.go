@@ -50,6 +50,15 @@ const (
 	TaskReopened // a record that had ended is open again
 )
 
+// The events of limits and settings.
+const (
+	ExecutionParked EventKind = 60 + iota // it waits for its quota
+	SecretPut
+	SecretDeleted
+	VariablePut
+	VariableDeleted
+)
+
 // Event tells one thing that an entry did. Events order by (index, position in the
 // entry); fields that do not belong to the kind are zero.
 type Event struct {

@@ -41,9 +41,13 @@ type execution struct {
 	// Records from hideFrom up to hideTo are deleted for every reader.
 	hideFrom, hideTo uint32
 	// Open records below cutTo are CANCELED for every reader: a jump left them behind.
-	cutTo   uint32
-	jumped  uint32 // cutTo of the last jump, for good
-	revival revival
+	cutTo      uint32
+	jumped     uint32 // cutTo of the last jump, for good
+	revival    revival
+	quota      string     // limit that it counts against, empty without a quota
+	quotaState quotaState // whether it waits or holds a part
+	quotaTurn  uint64     // of its row
+	parkedTask uint32     // serial of the record that stands for its first
 }
 
 // sweep is background work on an execution that other verbs wait for. Stored.
@@ -103,6 +107,10 @@ func (e *execution) encode(w *writer) {
 	if e.sweep == sweepReviving {
 		w.nest(45, e.revival.encode)
 	}
+	w.str(50, e.quota)
+	w.num(51, uint64(e.quotaState))
+	w.num(52, e.quotaTurn)
+	w.num(53, uint64(e.parkedTask))
 }
 
 func decodeExecution(r *reader) *execution {
@@ -194,6 +202,14 @@ func (e *execution) decodeFacts(r *reader) {
 		e.counted = r.flag()
 	case 34:
 		e.faulted = r.flag()
+	case 50:
+		e.quota = r.str()
+	case 51:
+		e.quotaState = quotaState(r.num8())
+	case 52:
+		e.quotaTurn = r.num()
+	case 53:
+		e.parkedTask = r.num32()
 	default:
 		e.decodeSweep(r)
 	}

@@ -27,6 +27,8 @@ func (v View) Explain(id TaskID) []Reason {
 		out = append(out, Reason{Kind: "delayed", Text: join("it becomes ready in ", itoa(int64(t.ready-v.s.now)), " ms")})
 	case placeLeased:
 		out = append(out, Reason{Kind: "leased", Text: join("worker ", t.worker, " holds lease ", t.lease.String(), " on node ", t.holder.Node.String())})
+	case placeParked:
+		out = append(out, v.explainParked(e))
 	case placeWaiting:
 		out = append(out, v.explainWaiting(e, t))
 	}
@@ -99,4 +101,13 @@ func (v View) missingMembers(e *execution, t *task, n *def.Node) string {
 		text = join(text, ref)
 	}
 	return text
+}
+
+func (v View) explainParked(e *execution) Reason {
+	text, ahead := v.s.holders(e)
+	if e.quotaState == quotaHolds {
+		return Reason{Kind: "quota", Text: "the execution is about to begin: it has got its part of the quota of its definition"}
+	}
+	return Reason{Kind: "quota", Text: join("the execution waits for its part of the quota of its definition, with ",
+		itoa(int64(ahead)), " before it; ", text, " hold one")}
 }

@@ -29,8 +29,15 @@ func (s *State) unindexExecution(e *execution) {
 	}
 }
 
-// moveStatus changes an execution's status together with its row.
+// moveStatus changes an execution's status together with its row and its part of a quota.
 func (s *State) moveStatus(e *execution, status Status) {
+	switch was := e.status; {
+	case status.Terminal() && !was.Terminal():
+		s.dropParked(e)
+		s.releaseQuota(e)
+	case was.Terminal() && !status.Terminal():
+		s.regainQuota(e)
+	}
 	name := s.planOf(e).Name
 	s.byStatus.drop(statusKey{status: e.status, name: name, created: e.created, exec: e.id})
 	e.status = status
@@ -54,7 +61,7 @@ func (s *State) indexOpen() {
 		s.openTasks.put(openKey{taskType: t.opened, task: t.id}, none{})
 	}
 	for _, t := range s.tasks.gone {
-		if _, back := s.tasks.get(t.id); !back && t.opened != "" {
+		if now, back := s.tasks.get(t.id); t.opened != "" && (!back || !now.open()) {
 			s.openTasks.drop(openKey{taskType: t.opened, task: t.id})
 		}
 	}

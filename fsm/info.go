@@ -24,6 +24,10 @@ type ExecutionInfo struct {
 	FailedNames []string // task names of such attempts
 	FailedTask  TaskID   // the task whose failure ended it
 	Tasks       int      // records
+	// Quota is the value of the definition's quota key, empty without a quota; Parked
+	// says that the execution waits for its part.
+	Quota  string
+	Parked bool
 }
 
 // TaskInfo is one attempt at one step as readers see it. An open task of an execution

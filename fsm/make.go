@@ -82,6 +82,9 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 	case def.ExclusiveJoin:
 		s.showCandidates(r.e, t, n)
 	}
+	if failure == "" && s.completeFromCache(r, t, n) {
+		return
+	}
 	if n.Kind.Leased() {
 		t.startDelay = int64(n.StartDelay)
 		s.placeWorker(r, t, n, tt, t.startDelay, 0)
@@ -228,6 +231,9 @@ func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
 	t.last = 0
 	delay := def.RetryDelay(tt, old.retry)
 	failure := s.evaluateInput(r, t, n, tt)
+	if failure == "" && s.completeFromCache(r, t, n) {
+		return
+	}
 	t.startDelay, t.callback = delay, delay
 	jitter := drawJitter(t.id, tt.BackoffJitter)
 	if n.Kind.Leased() {

@@ -7,6 +7,10 @@ import (
 
 // execute does what a new record does by itself. Records that only wait are left.
 func (s *State) execute(r *run, t *task) {
+	if t.place == placeParked {
+		s.unpark(r, t)
+		return
+	}
 	n := s.nodeOf(r.e, t.node)
 	if t.status.Terminal() {
 		s.afterSwitch(r, t, n)

@@ -104,6 +104,7 @@ func (s *State) report(t *task, p report) (Result, *Rejection) {
 	t.reason = ""
 	t.output = output
 	t = s.closeTask(r, t, p.status, p.reason)
+	s.keepOutput(t, s.nodeOf(r.e, t.node))
 	s.emitTask(endOfTask(p.status), t)
 	s.leave(r)
 	return Result{Exec: t.id.Exec, Task: t.id}, nil
@@ -177,6 +178,9 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 	e := s.execOf(t)
 	if e.over(t) {
 		return Result{Exec: e.id, Task: t.id, Ignored: true}, nil
+	}
+	if t.place == placeParked {
+		return Result{}, reject(Conflict, "task ", t.id.String(), ": its execution waits for its quota and has not begun")
 	}
 	if c.ExtendLease {
 		s.tasks.mut(t).updated = s.now

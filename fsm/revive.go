@@ -187,7 +187,7 @@ func (s *State) revived(r *run) {
 		if r.p.First == def.EndRoot {
 			e.ended = true
 		} else {
-			s.make(r, nodeRef{node: r.p.First}, 0, 0)
+			s.makeFirst(r)
 		}
 	}
 	if e.sweep == sweepReviving {

@@ -32,6 +32,8 @@ func (v View) Tables() iter.Seq[Table] {
 		{tableKeys, t.keys.encoded()}, {tableRequests, t.requests.encoded()}, {tableRequestAges, t.requestAges.encoded()},
 		{tableByTime, t.byTime.encoded()}, {tableByType, t.byType.encoded()}, {tableByStatus, t.byStatus.encoded()},
 		{tableByCorrelation, t.byCorrelation.encoded()}, {tableByParent, t.byParent.encoded()},
+		{tableSecrets, t.secrets.encoded()}, {tableEnvironment, t.environment.encoded()},
+		{tableCache, t.cache.encoded()}, {tableParked, t.parked.encoded()},
 		{tableOpen, t.openTasks.encoded()},
 	}
 	return func(yield func(Table) bool) {
@@ -130,6 +132,14 @@ func (s *State) loadRows(id TableID, rows iter.Seq[[]byte]) error {
 		return loadRows(s.byParent, rows, decodeParent)
 	case tableOpen:
 		return loadRows(s.openTasks, rows, decodeOpen)
+	case tableSecrets:
+		return loadRows(s.secrets, rows, decodeSettingRow)
+	case tableEnvironment:
+		return loadRows(s.environment, rows, decodeSettingRow)
+	case tableCache:
+		return loadRows(s.cache, rows, decodeCache)
+	case tableParked:
+		return loadRows(s.parked, rows, decodeParked)
 	}
 	return ErrVersion
 }

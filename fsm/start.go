@@ -33,10 +33,14 @@ func (s *State) startAsked(c *StartExecution) (Result, *Rejection) {
 			}
 		}
 	}
-	e := s.addExecution(s.intern(compiled), execution{
+	p, x := s.intern(compiled), execution{
 		input: raw(c.Input), corr: c.Correlation, createdBy: c.CreatedBy, event: c.Event,
 		key_: c.Key, priority: c.Priority, domains: slices.Clone(c.Domains),
-	})
+	}
+	if why := s.refusedByQuota(p, x); why != "" {
+		return Result{}, reject(Exhausted, why)
+	}
+	e := s.addExecution(p, x)
 	if c.Key != "" {
 		s.keys.put(key, e.id)
 	}
@@ -120,7 +124,7 @@ func (s *State) beginExecution(e *execution) {
 	if r.p.First == def.EndRoot {
 		s.end(r, Completed, "No tasks found to be executed", ending{})
 	} else {
-		s.make(r, nodeRef{node: r.p.First}, 0, 0)
+		s.makeFirst(r)
 	}
 	s.leave(r)
 }

@@ -291,7 +291,7 @@ func (s *story) verbBody(a args, out []byte) Body {
 	case "incarnation":
 		return &RaiseIncarnation{To: uint8(a.num("to"))}
 	}
-	return nil
+	return settingBody(a)
 }
 
 func (s *story) startBody(a args) Body {
@@ -414,7 +414,8 @@ var eventNames = map[EventKind]string{
 	DefinitionPut: "definition put", DefinitionDeleted: "definition deleted", TaskTypePut: "task type put",
 	TaskTypeDeleted: "task type deleted", QueuePaused: "queue paused", QueueResumed: "queue resumed",
 	CommandFaulted: "command faulted", ExecutionFaulted: "execution faulted", TermBegan: "term began",
-	IncarnationRaised: "incarnation raised",
+	IncarnationRaised: "incarnation raised", ExecutionParked: "parked", SecretPut: "secret put", SecretDeleted: "secret deleted",
+	VariablePut: "variable put", VariableDeleted: "variable deleted",
 }
 
 func (s *story) event(ev Event) string {

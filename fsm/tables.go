@@ -38,6 +38,11 @@ const (
 	tableByCorrelation
 	tableByParent
 
+	tableSecrets     TableID = 27
+	tableEnvironment TableID = 28
+	tableCache       TableID = 29
+	tableParked      TableID = 30
+
 	tableOpen TableID = 31
 	tableEnd  TableID = 32 // one past the last
 )
@@ -154,6 +159,11 @@ type tables struct {
 	byCorrelation *rows[correlationKey, none]
 	byParent      *rows[parentKey, none]
 	openTasks     *rows[openKey, none] // SCHEDULED and IN_PROGRESS records
+
+	secrets     *settings
+	environment *settings
+	cache       *rows[cacheKey, cached]
+	parked      *rows[parkedKey, ExecID] // executions that wait for a quota or hold a part of one
 }
 
 func newTables(j *journal) tables {
@@ -184,6 +194,10 @@ func newTables(j *journal) tables {
 		byCorrelation: newRows(tableByCorrelation, j, compareCorrelation, encodeCorrelation),
 		byParent:      newRows(tableByParent, j, compareParent, encodeParent),
 		openTasks:     newRows(tableOpen, j, compareOpen, encodeOpen),
+		secrets:       newRows(tableSecrets, j, cmp.Compare, encodeSettingRow),
+		environment:   newRows(tableEnvironment, j, cmp.Compare, encodeSettingRow),
+		cache:         newRows(tableCache, j, compareCache, encodeCache),
+		parked:        newRows(tableParked, j, compareParked, encodeParked),
 	}
 }
 
@@ -198,6 +212,7 @@ func (t *tables) view() tables {
 		byTime: t.byTime.view(), byType: t.byType.view(), byStatus: t.byStatus.view(),
 		byCorrelation: t.byCorrelation.view(), byParent: t.byParent.view(),
 		openTasks: t.openTasks.view(),
+		secrets:   t.secrets.view(), environment: t.environment.view(), cache: t.cache.view(), parked: t.parked.view(),
 	}
 }
 
@@ -229,6 +244,10 @@ func (t *tables) settle() {
 	t.byCorrelation.settle()
 	t.byParent.settle()
 	t.openTasks.settle()
+	t.secrets.settle()
+	t.environment.settle()
+	t.cache.settle()
+	t.parked.settle()
 }
 
 // plan is the compiled form of a definition's bytes, shared by every registered

@@ -62,6 +62,7 @@ const (
 	placeDelayed              // in due, until it becomes ready
 	placeLeased               // in leases
 	placeWaiting              // for time, a signal, a child, members or an update
+	placeParked               // stands for the first record of an execution that waits for its quota
 )
 
 // joinState counts the members of a JOIN.

@@ -70,3 +70,56 @@ func (s *State) verifyRates() error {
 	}
 	return nil
 }
+
+// verifyParked matches executions and their rows, and recounts the parts that are held.
+func (s *State) verifyParked() error {
+	held := map[string]uint32{}
+	n := 0
+	for id, e := range s.executions.tree.All() {
+		if e.quotaState == quotaNone {
+			continue
+		}
+		n++
+		row, ok := s.parked.get(e.parkedKey())
+		switch {
+		case !ok || row != id:
+			return broken("execution ", id.String(), ": its quota has no row of it")
+		case e.status.Terminal():
+			return broken("execution ", id.String(), ": has ended and stands in a quota")
+		case e.quotaState == quotaHolds:
+			held[e.quota]++
+		case e.parkedTask == 0:
+			return broken("execution ", id.String(), ": waits for its quota without a record")
+		}
+	}
+	if s.parked.tree.Len() != n {
+		return broken("a row of a quota has no execution")
+	}
+	for name, l := range s.limits.tree.All() {
+		if name[0] == '\xff' && held[name] != l.inflight {
+			return broken("quota ", name[1:], ": inflight is ", itoa(int64(l.inflight)), ", recounted ", itoa(int64(held[name])))
+		}
+	}
+	return nil
+}
+
+// verifyCache matches outputs and their ages.
+func (s *State) verifyCache() error {
+	outputs := 0
+	for k, c := range s.cache.tree.All() {
+		if k.age != 0 {
+			if x, ok := s.cache.get(cacheKey{name: k.name, key: k.key}); !ok || x.age != k.age {
+				return broken("age of an output of ", k.name, " that is not kept")
+			}
+			continue
+		}
+		outputs++
+		if len(c.output) > maxCachedOutput || len(k.key) > maxCacheKey || !s.cache.has(cacheKey{age: c.age, name: k.name, key: k.key}) {
+			return broken("output of ", k.name, ": is too large or has no age")
+		}
+	}
+	if s.cache.tree.Len() != 2*outputs || outputs > MaxCached+1 {
+		return broken("outputs and their ages differ in number, or there are too many")
+	}
+	return nil
+}

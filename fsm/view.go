@@ -62,6 +62,9 @@ func (v View) summary(e *execution) ExecutionInfo {
 		Created: e.created, Updated: e.updated, Ended: e.endTime, Correlation: e.corr, Priority: e.priority,
 		CreatedBy: e.createdBy, Key: e.key_, Parent: e.parent, Tasks: v.records(e),
 	}
+	if e.quota != "" {
+		i.Quota, i.Parked = e.quota[len(quotaPrefix(p.Name)):], e.quotaState == quotaWaits
+	}
 	if e.failedTask != 0 {
 		i.FailedTask = TaskID{Exec: e.id, Serial: e.failedTask}
 	}

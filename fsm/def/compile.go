@@ -99,11 +99,12 @@ func (p *parser) header(raw []byte, rec record) *Plan {
 	for _, sub := range []struct {
 		name  string
 		table []field
-	}{{"inputSchema", schemaFields}, {"outputSchema", schemaFields}, {"rateLimitConfig", rateLimitFields}, {"cacheConfig", cacheFields}} {
+	}{{"inputSchema", schemaFields}, {"outputSchema", schemaFields}, {"cacheConfig", cacheFields}} {
 		if raw := rec.raw(sub.name); raw != nil {
 			p.record(rootField(sub.name), raw, sub.table)
 		}
 	}
+	plan.Quota = p.quota(rootField("rateLimitConfig"), rec.raw("rateLimitConfig"))
 	return plan
 }
 
@@ -185,6 +186,7 @@ func (s *step) makeNode(loop int32) Node {
 		Default:    None,
 		JoinOf:     None,
 		Items:      s.items,
+		Cache:      s.cache,
 	}
 	switch s.kind {
 	case Switch:

@@ -27,6 +27,7 @@ type step struct {
 	script         *expr.Script
 	items          *expr.Template
 	embedded       *TaskType
+	cache          *Cache
 	sub            subWorkflow
 	joinOn         []string
 	fallbackOn     []string // of an EXCLUSIVE_JOIN
@@ -140,6 +141,7 @@ func (p *parser) step(at *place, raw []byte) *step {
 	if raw := s.raw("taskDefinition"); raw != nil {
 		s.embedded = p.taskType(at.member("taskDefinition"), raw, s.name)
 	}
+	s.cache = p.cache(s.at.member("cacheConfig"), s.raw("cacheConfig"))
 	p.noops(s)
 	p.rules(s)
 	p.nested(s)
@@ -158,9 +160,6 @@ func (p *parser) claim(s *step) {
 
 // noops checks the shape of fields that have no effect.
 func (p *parser) noops(s *step) {
-	if raw := s.raw("cacheConfig"); raw != nil {
-		p.record(s.at.member("cacheConfig"), raw, cacheFields)
-	}
 	if mode := s.text("joinMode"); mode != "" && mode != "SYNC" && mode != "ASYNC" {
 		p.add(s.at.member("joinMode"), "found "+quote(mode)+", allowed are SYNC and ASYNC")
 	}

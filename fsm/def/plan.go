@@ -53,6 +53,7 @@ type Plan struct {
 	// FailureWorkflow names what to start when an execution fails; nil when absent.
 	FailureWorkflow        *expr.Template
 	FailureWorkflowVersion int32
+	Quota                  *Quota // nil when as many may run as like
 	// Members are, in a fragment, the nodes of its members in order; nil otherwise.
 	Members []int32
 	// Reach lists up to MaxReach task types that can become ready when an execution starts.
@@ -85,6 +86,7 @@ type Node struct {
 	Input      *expr.Template // inputParameters; never nil, an object
 	// Embedded is the task type given inline in the step, nil when there is none.
 	Embedded *TaskType
+	Cache    *Cache // nil when its outputs are not kept
 
 	// Heads are the first nodes of the lists in a step that are not empty: branches
 	// of a FORK_JOIN, cases and default of a SWITCH, the body of a DO_WHILE.
@@ -165,4 +167,7 @@ type TaskType struct {
 	InputExpr *expr.Template
 	Isolation string // isolationGroupId
 	Namespace string // executionNameSpace
+	// RuntimeMetadata names secrets and environment values that a worker is told with
+	// the task.
+	RuntimeMetadata []string
 }

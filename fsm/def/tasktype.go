@@ -60,6 +60,7 @@ func (r *report) taskType(at *place, raw []byte, name string) *TaskType {
 		InputTemplate:   rec.raw("inputTemplate"),
 		Isolation:       rec.text("isolationGroupId"),
 		Namespace:       rec.text("executionNameSpace"),
+		RuntimeMetadata: rec.names("runtimeMetadata"),
 	}
 	if t.Name == "" {
 		t.Name = name

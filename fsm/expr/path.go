@@ -86,6 +86,11 @@ func (p *Path) String() string { return p.src }
 // an indefinite path gives an array, empty if it finds nothing. A value found in
 // raw JSON is a sub-slice of it. The only error is ErrBudget.
 func (p *Path) Eval(root Value, b *Budget) (Value, error) {
+	if r, ok := root.obj.(Resolver); ok {
+		if v, done, err := r.Resolve(p, b); done || err != nil {
+			return v, err
+		}
+	}
 	v, err := p.find(root, root, b)
 	if err != nil {
 		return Value{}, err

@@ -110,8 +110,6 @@ func (p *templateParser) parts(s string, nesting int) []part {
 	}
 }
 
-func unescape(s string) string { return strings.ReplaceAll(s, "$${", "${") }
-
 func addLiteral(parts []part, lit string) []part {
 	if lit == "" {
 		return parts

@@ -1,0 +1,38 @@
+package fsm
+
+import "fmt"
+
+// setting puts or deletes a secret or a variable.
+func (c *chaos) setting() Body {
+	name := []string{"A", "B", "no name"}[c.r.IntN(3)]
+	value := fmt.Sprintf(`{"v":%d}`, c.r.IntN(3))
+	switch c.r.IntN(6) {
+	case 0:
+		return &DeleteSecret{Name: name}
+	case 1:
+		return &DeleteVariable{Name: name}
+	case 2, 3:
+		return &PutSecret{Name: name, Value: value}
+	}
+	return &PutVariable{Name: name, Value: value}
+}
+
+// quotaDefinition defines anew how many of its executions run at a time, with a first
+// step of any kind and outputs that are kept.
+func (c *chaos) quotaDefinition() Body {
+	name, policy := "queued", "QUEUE"
+	if c.r.IntN(3) == 0 {
+		name, policy = "refused", "REJECT"
+	}
+	first := []string{
+		`{"name":"hot","taskReferenceName":"h","type":"SIMPLE","inputParameters":{"n":"${workflow.input.n}","e":"${workflow.env.A.v}","s":"${workflow.secrets.A}"},"cacheConfig":{"key":"${n}","ttlInSecond":20}}`,
+		`{"name":"v","taskReferenceName":"v","type":"SET_VARIABLE","inputParameters":{"x":"${workflow.env.B}"}}`,
+		`{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"hot","taskReferenceName":"h1","type":"SIMPLE"}],[{"name":"s2","taskReferenceName":"h2","type":"OWN"}]]},
+		 {"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["h1","h2"]}`,
+		`{"name":"c","taskReferenceName":"c","type":"SUB_WORKFLOW","subWorkflowParam":{"name":"refused"}}`,
+		`{"name":"w","taskReferenceName":"w","type":"WAIT","inputParameters":{"duration":"2s"}}`,
+	}[c.r.IntN(5)]
+	return &PutDefinition{Overwrite: true, Source: fmt.Appendf(nil, `{"name":%q,"version":%d,"schemaVersion":2,
+ "rateLimitConfig":{"rateLimitKey":"${workflow.input.n}","concurrentExecLimit":%d,"policy":%q},
+ "tasks":[%s,{"name":"hot","taskReferenceName":"last","type":"SIMPLE"}]}`, name, 1+c.r.IntN(2), c.r.IntN(4), policy, first)}
+}
