@@ -59,10 +59,10 @@ func (s *State) remake(r *run, t *task, retry uint32, input Data) {
 		as.input = childInput(input)
 	}
 	node, loop, iteration := t.node, t.loop, t.iteration
+	s.emit(Event{Kind: TaskReopened, Exec: r.e.id, Serial: as.serial, Ref: visibleRef(s, t), Retry: retry})
 	s.removeTask(r.e, t)
 	r.as = as
 	s.make(r, node, loop, iteration)
-	s.emit(Event{Kind: TaskReopened, Exec: r.e.id, Serial: as.serial, Ref: t.ref, Retry: retry})
 }
 
 // childInput is the input of a child from that of its record, which shows it as a

@@ -18,6 +18,9 @@ func (s *State) jumpTo(c *JumpTo) (Result, *Rejection) {
 	if !ok {
 		return Result{}, reject(Conflict, "The task referenced by ", c.Ref, " does not exist in the WorkflowDefinition ", p.Name)
 	}
+	if e.parkedTask != 0 {
+		return Result{}, reject(Conflict, "The workflow ", e.id.String(), " has not begun so it cannot jump to ", c.Ref)
+	}
 	if !onMainLine(p, number) {
 		return Result{}, reject(Conflict, "The task referenced by ", c.Ref, " is no step to jump to: it is reached through a fork or loop")
 	}

@@ -251,7 +251,8 @@ func (s *story) body(a args) Body {
 		t := a.task(a.word(1))
 		return &ProgressTask{Task: t, Lease: a.lease(t), Output: out, CallbackSeconds: int32(a.num("callback"))}
 	case "update":
-		u := &UpdateTask{Status: a.status(), Output: out, Reason: a.named["reason"], Ref: a.named["ref"], CallbackSeconds: int32(a.num("callback"))}
+		u := &UpdateTask{Status: a.status(), Output: out, Reason: a.named["reason"], Ref: a.named["ref"], CallbackSeconds: int32(a.num("callback")),
+			Replace: a.named["replace"] != "", ExtendLease: a.named["extend"] != ""}
 		if u.Ref != "" {
 			u.Exec = a.exec(a.word(1))
 		} else {
@@ -279,7 +280,7 @@ func (s *story) verbBody(a args, out []byte) Body {
 	case "resume":
 		return &ResumeExecution{Exec: a.exec(a.word(1))}
 	case "terminate":
-		return &TerminateExecution{Exec: a.exec(a.word(1)), Reason: a.named["reason"]}
+		return &TerminateExecution{Exec: a.exec(a.word(1)), Reason: a.named["reason"], TriggerFailureWorkflow: a.named["failure"] != ""}
 	case "signal":
 		return &Signal{Exec: a.exec(a.word(1)), Ref: a.named["ref"], Status: a.status(), Output: out, Reason: a.named["reason"]}
 	case "pause-queue":
@@ -291,7 +292,10 @@ func (s *story) verbBody(a args, out []byte) Body {
 	case "incarnation":
 		return &RaiseIncarnation{To: uint8(a.num("to"))}
 	}
-	return settingBody(a)
+	if b := settingBody(a); b != nil {
+		return b
+	}
+	return s.lifeBody(a, out)
 }
 
 func (s *story) startBody(a args) Body {
@@ -353,6 +357,7 @@ func (s *story) print(e *Entry, out *Applied) {
 		fmt.Fprintf(&s.out, "unused %s\n", o.Queue)
 	}
 	for _, r := range out.Results {
+		s.printItems(r)
 		switch {
 		case r.Rejection != nil:
 			s.out.WriteString(s.alias(fmt.Sprintf("rejected %s: %s", r.Rejection.Code, r.Rejection.Error())) + "\n")
@@ -416,6 +421,9 @@ var eventNames = map[EventKind]string{
 	CommandFaulted: "command faulted", ExecutionFaulted: "execution faulted", TermBegan: "term began",
 	IncarnationRaised: "incarnation raised", ExecutionParked: "parked", SecretPut: "secret put", SecretDeleted: "secret deleted",
 	VariablePut: "variable put", VariableDeleted: "variable deleted",
+	ExecutionRestarted: "restarted", ExecutionRetried: "retried",
+	ExecutionReran: "reran", ExecutionRevived: "revived", ExecutionJumped: "jumped", ExecutionDeleted: "deleted",
+	VariablesSet: "variables set", TaskSkipped: "skipped", TaskReopened: "reopened",
 }
 
 func (s *story) event(ev Event) string {
