@@ -56,23 +56,17 @@ func onMainLine(p *def.Plan, number int32) bool {
 	return false
 }
 
-// passed says whether the flow has been at a step of the main line, or behind it.
+// passed says whether the flow has been at a step, or behind it in the text: where it
+// goes from there would be made already.
 func (s *State) passed(e *execution, p *def.Plan, number int32) bool {
 	if _, made := s.latestOf(e, p.Nodes[number].Ref); made {
 		return true
 	}
-	for range p.Nodes {
-		n := &p.Nodes[number]
-		if t, made := s.latestOf(e, n.Ref); made && !t.open() && !t.retried && (t.status != TaskStatusSkipped || t.executed) {
+	for i := range p.Nodes[number:] {
+		t, made := s.latestOf(e, p.Nodes[int(number)+i].Ref)
+		if made && !t.open() && !t.retried && (t.status != TaskStatusSkipped || t.executed) {
 			return true
 		}
-		if n.Kind == def.Fork && n.JoinOf != def.None {
-			n = &p.Nodes[n.JoinOf]
-		}
-		if n.Next < 0 {
-			return false
-		}
-		number = n.Next
 	}
 	return false
 }

@@ -22,11 +22,7 @@ func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
 	}
 	n := s.nodeOf(r.e, ref)
 	if x, ok := s.latestOf(r.e, n.Ref); r.as == nil && ok && x.loop == loop && x.iteration == iteration && !s.leftBehind(r, x) {
-		if x.status == TaskStatusSkipped && !x.executed {
-			x = s.tasks.mut(x)
-			x.executed = true
-			s.passOn(r, x, n)
-		}
+		s.passOver(r, x, n)
 		return
 	}
 	if n.Kind == def.Worker && s.unregistered(n) {

@@ -193,7 +193,11 @@ func (s *State) expand(r *run, t *task, n *def.Node, depth int) {
 
 func (s *State) makeJoin(r *run, ref nodeRef, loop, iteration uint32) {
 	n := s.nodeOf(r.e, ref)
-	if _, ok := s.latestInScope(r.e, n.Ref, loop, iteration); ok || r.stop {
+	if r.stop {
+		return
+	}
+	if x, ok := s.latestInScope(r.e, n.Ref, loop, iteration); ok {
+		s.passOver(r, x, n)
 		return
 	}
 	t := s.newTask(r, ref, n, loop, iteration)

@@ -27,8 +27,22 @@ func (s *State) skipTask(c *SkipTask) (Result, *Rejection) {
 	r := s.enter(e)
 	t := s.skip(r, number, loop, iteration)
 	t.input, t.output = raw(c.Input), raw(c.Output)
+	if on := r.p.Nodes[number].JoinOf; on != def.None { // whose members will never be there
+		if _, made := s.recordOf(r.e, r.p.Nodes[on].Ref, loop, iteration); !made {
+			s.skip(r, on, loop, iteration)
+		}
+	}
 	s.leave(r)
 	return Result{Exec: c.Exec, Task: t.id}, nil
+}
+
+// passOver goes on behind a record that was skipped, once the flow comes to it.
+func (s *State) passOver(r *run, t *task, n *def.Node) {
+	if t.status == TaskStatusSkipped && !t.executed {
+		t = s.tasks.mut(t)
+		t.executed = true
+		s.passOn(r, t, n)
+	}
 }
 
 // scopeOf is where the record of a step would be made now: the root, or the current

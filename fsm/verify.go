@@ -277,7 +277,7 @@ func (s *State) verifyLife(e *execution) error {
 		return broken("runs and nothing will move it")
 	case e.status == Running && e.sweep == sweepNone && s.holds(e) && !e.advancing:
 		return broken("holds records back without an item to take them up")
-	case e.status.Terminal() && e.openAll > 0 && !closing:
+	case e.status.Terminal() && e.openAll > 0 && !closing && e.sweep != sweepReviving:
 		return broken("has ended with open records and no sweep")
 	case e.sweep == sweepReviving && !reviving && !e.faulted:
 		return broken("is being revived without an item")
