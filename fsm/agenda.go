@@ -197,7 +197,7 @@ func (s *State) doSweep(e *execution, i item) (again bool) {
 	case itemRetry:
 		return s.retryChild(e, i)
 	case itemOrphan:
-		s.endOrphan(e, i.reason)
+		s.endChild(e, i.reason)
 	case itemPurge:
 		return s.purge(e, i)
 	case itemCallbacks:
@@ -263,20 +263,14 @@ func (s *State) closeMore(e *execution, i item) (again bool) {
 	return false
 }
 
-// endChild ends one execution below a parent that has ended.
+// endChild ends one execution below a parent that has ended, unless it has ended meanwhile.
 func (s *State) endChild(e *execution, reason string) {
-	if !e.status.Terminal() {
-		r := s.enter(e)
-		r.e.counted = true
-		s.end(r, Terminated, reason, ending{asked: true})
-		s.leave(r)
+	if e.status.Terminal() {
 		return
 	}
-	e = s.executions.mut(e)
-	e.counted = true
-	if e.sweep == sweepNone {
-		s.swept(e)
-	}
+	r := s.enter(e)
+	s.end(r, Terminated, reason, ending{asked: true})
+	s.leave(r)
 }
 
 // quarantine pauses an execution whose own step faulted: the entry goes on, nothing is

@@ -212,6 +212,7 @@ func (s *State) cancel(e *execution, t *task) {
 	}
 	if c, ok := s.executions.get(t.child); ok && !c.status.Terminal() {
 		e.ending++
+		s.executions.mut(c).counted = true // whatever ends it gives back
 		s.push(item{kind: itemEnd, exec: c.id, reason: parentReason(e)})
 	}
 }

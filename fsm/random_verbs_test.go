@@ -4,9 +4,11 @@ import "fmt"
 
 // reopened lets the tasks be finished once more that verbs have opened again.
 func (c *chaos) reopened(events []Event) {
+	c.again = map[TaskID]bool{}
 	for _, ev := range events {
-		if ev.Kind == TaskReopened {
-			delete(c.accepted, TaskID{Exec: ev.Exec, Serial: ev.Serial})
+		if id := (TaskID{Exec: ev.Exec, Serial: ev.Serial}); ev.Kind == TaskReopened {
+			c.again[id] = true
+			delete(c.accepted, id)
 		}
 	}
 }

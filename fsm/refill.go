@@ -8,7 +8,7 @@ import (
 // refill lets one record pass on again that had passed on to one which is gone, or
 // whose end cut it short. What is there already is not made twice.
 func (s *State) refill(r *run, t *task) {
-	if t.retried {
+	if t.retried || t.id.Serial < r.e.jumped { // nothing comes of what a jump left behind
 		return
 	}
 	n := s.nodeOf(r.e, t.node)
@@ -70,7 +70,7 @@ func (s *State) live(e *execution, t *task) bool {
 func (s *State) current(e *execution, t *task) bool {
 	for t.loop != 0 {
 		l, ok := s.tasks.get(TaskID{Exec: e.id, Serial: t.loop})
-		if !ok || l.loops.cur != t.iteration {
+		if !ok || l.retried || l.loops.cur != t.iteration {
 			return false
 		}
 		t = l

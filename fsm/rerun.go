@@ -1,5 +1,7 @@
 package fsm
 
+import "github.com/pawlhq/pawl/fsm/def"
+
 // rerunExecution runs an execution again from a record of it, or of one below it.
 func (s *State) rerunExecution(c *RerunExecution) (Result, *Rejection) {
 	e, rej := s.again(c.Exec, "rerun")
@@ -55,6 +57,9 @@ func (s *State) taskBelow(c *RerunExecution, e *execution) (*task, *Rejection) {
 			return nil, none
 		}
 		x = s.execOf(p)
+	}
+	if t.status == TaskStatusSkipped && s.nodeOf(s.execOf(t), t.node).Kind == def.Join {
+		return nil, reject(Conflict, "Task ", c.Task.String(), " is a join that was skipped: its fork has not run")
 	}
 	return t, nil
 }

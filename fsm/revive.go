@@ -154,6 +154,9 @@ func (s *State) nextPhase(e *execution, phase revivalPhase) {
 		}
 		phase = phaseCount
 	}
+	if v := &e.revival; v.phase == phaseMark && v.mode == reviveRerun && v.target < e.jumped {
+		e.jumped = 0 // what the jump left behind is open again
+	}
 	e.revival.phase, e.revival.next = phase, 1
 }
 
@@ -239,30 +242,27 @@ func (s *State) deleteHidden(e *execution) (more bool) {
 	return more
 }
 
-func (s *State) endOrphan(e *execution, reason string) {
-	if e.status.Terminal() {
-		return
-	}
-	r := s.enter(e)
-	s.end(r, Terminated, reason, ending{asked: true})
-	s.leave(r)
-}
-
 // unsettle opens the joins and loops again that had counted a record as done.
 func (s *State) unsettle(e *execution, t *task) {
 	n := s.nodeOf(e, t.node)
 	for _, number := range n.Joiners {
 		j, ok := s.recordOf(e, s.nodeOf(e, t.node.at(number)).Ref, t.loop, t.iteration)
-		if ok && !j.open() && !e.runsAgain(j) {
+		if ok && e.mayOpen(j) {
 			s.openAgain(e, j, j.retry)
 		}
 	}
 	if t.loop == 0 || e.hides(t.loop) {
 		return
 	}
-	if l, ok := s.tasks.get(TaskID{Exec: e.id, Serial: t.loop}); ok && !l.open() && !e.runsAgain(l) {
+	if l, ok := s.tasks.get(TaskID{Exec: e.id, Serial: t.loop}); ok && e.mayOpen(l) {
 		s.openAgain(e, l, l.retry)
 	}
+}
+
+// mayOpen says whether a join or loop has ended and can be opened again: not one that
+// was skipped, or left behind by a jump, or is about to be made anew.
+func (e *execution) mayOpen(t *task) bool {
+	return !t.open() && t.status != TaskStatusSkipped && !t.retried && !e.runsAgain(t)
 }
 
 // openAgain makes a join, a loop or a child's record that had ended open again in its
