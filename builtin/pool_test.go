@@ -118,7 +118,7 @@ func TestManyJobsShareTheChildren(t *testing.T) {
 }
 
 func TestAChildThatWasKilledIsReplaced(t *testing.T) {
-	p := newPool(t, 3*time.Second)
+	p := newPool(t, time.Minute)
 	job := Job{Language: script, Source: "1"}
 	evaluate(t, p, job)
 	p.idle[0].kill() // while it is idle
