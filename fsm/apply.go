@@ -46,7 +46,7 @@ func (s *State) begin(index uint64, e *Entry) {
 	s.index = index
 	s.now = max(s.now, e.Time)
 	s.out = &Applied{Results: make([]Result, 0, len(e.Commands)), Events: make([]Event, 0, 4*len(e.Commands)+4)}
-	s.scratch.executions, s.scratch.leases, s.scratch.skips = 0, 0, 0
+	s.scratch.executions, s.scratch.leases, s.scratch.skips, s.scratch.jobBytes = 0, 0, 0, 0
 	s.scratch.work = int(min(e.Work, MaxWork))
 	s.scratch.left = MaxEntrySteps
 	s.j.mark++
@@ -107,6 +107,8 @@ func (s *State) do(b Body) (Result, *Rejection) {
 		return s.extendLeases(c)
 	case *ReturnLease:
 		return s.returnLease(c)
+	case *FinishJob:
+		return s.finishJob(c)
 	case *PauseExecution:
 		return s.pauseExecution(c)
 	case *ResumeExecution:

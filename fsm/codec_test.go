@@ -34,6 +34,7 @@ func everyCommand() []*Command {
 		&PutTaskType{Source: []byte("{}")}, &DeleteTaskType{Name: "a"},
 		&PauseQueue{Queue: "a"}, &ResumeQueue{Queue: "a"},
 		&BeginTerm{Node: NodeID{15: 1}, Boot: 4, Gap: 1500}, &RaiseIncarnation{To: 3},
+		&FinishJob{Task: task, Lease: 5, Failure: JobThrew, Message: "m", Line: 2, Result: []byte(`{}`)},
 		&RestartExecution{Exec: id, Latest: true}, &RetryExecution{Exec: id, ResumeSubworkflows: true},
 		&RerunExecution{Exec: id, Task: task, TaskInput: []byte(`{}`), WorkflowInput: []byte(`{}`), Correlation: "c"},
 		&SkipTask{Exec: id, Ref: "t", Input: []byte(`{}`), Output: []byte(`{}`)}, &JumpTo{Exec: id, Ref: "t", Input: []byte(`{}`)},

@@ -58,6 +58,7 @@ const (
 	kindResumeQueue
 	kindBeginTerm
 	kindRaiseIncarnation
+	kindFinishJob
 )
 
 const (
@@ -108,6 +109,8 @@ func newBody(k kind) Body {
 		return &BeginTerm{}
 	case kindRaiseIncarnation:
 		return &RaiseIncarnation{}
+	case kindFinishJob:
+		return &FinishJob{}
 	case kindPutSecret:
 		return &PutSecret{}
 	case kindDeleteSecret:

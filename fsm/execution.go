@@ -14,6 +14,7 @@ type execution struct {
 	open    uint32 // open records in the root scope
 	openAll uint32 // open records in all scopes; swept ones count until swept
 	permBad uint32 // permissive failures that the flow has passed
+	jobs    uint32 // open records that wait for work of the server itself
 	// counted says that a parent's close waits for this execution's sweep.
 	counted bool
 	// advancing says that an advance item of it stands in the agenda.
@@ -99,6 +100,7 @@ func (e *execution) encode(w *writer) {
 	w.num(32, uint64(e.depth))
 	w.flag(33, e.counted)
 	w.flag(34, e.faulted)
+	w.num(35, uint64(e.jobs))
 	w.flag(40, e.gone)
 	w.num(41, uint64(e.hideFrom))
 	w.num(42, uint64(e.hideTo))
@@ -202,6 +204,8 @@ func (e *execution) decodeFacts(r *reader) {
 		e.counted = r.flag()
 	case 34:
 		e.faulted = r.flag()
+	case 35:
+		e.jobs = r.num32()
 	case 50:
 		e.quota = r.str()
 	case 51:

@@ -20,19 +20,36 @@ func (v View) Explain(id TaskID) []Reason {
 	if e.status == Paused {
 		out = append(out, Reason{Kind: "paused", Text: join("execution ", e.id.String(), " is paused")})
 	}
-	switch t.place {
-	case placeReady:
+	switch {
+	case t.job != jobNone:
+		return append(out, v.explainJob(t)...)
+	case t.place == placeReady:
 		out = append(out, v.explainReady(t)...)
-	case placeDelayed:
+	case t.place == placeDelayed:
 		out = append(out, Reason{Kind: "delayed", Text: join("it becomes ready in ", itoa(int64(t.ready-v.s.now)), " ms")})
-	case placeLeased:
+	case t.place == placeLeased:
 		out = append(out, Reason{Kind: "leased", Text: join("worker ", t.worker, " holds lease ", t.lease.String(), " on node ", t.holder.Node.String())})
-	case placeParked:
+	case t.place == placeParked:
 		out = append(out, v.explainParked(e))
-	case placeWaiting:
+	case t.place == placeWaiting:
 		out = append(out, v.explainWaiting(e, t))
 	}
 	return out
+}
+
+// explainJob says what keeps work of the server itself.
+func (v View) explainJob(t *task) []Reason {
+	what := "a script worker"
+	switch t.job {
+	case jobJq:
+		what = "a jq worker"
+	case jobTime:
+		what = "a worker that knows time zones"
+	}
+	if t.place == placeLeased {
+		return []Reason{{Kind: "job", Text: join(what, " of node ", t.holder.Node.String(), " is at it, try ", itoa(int64(t.grants)))}}
+	}
+	return append([]Reason{{Kind: "job", Text: join("it waits for ", what)}}, v.explainReady(t)...)
 }
 
 func (v View) explainReady(t *task) []Reason {
@@ -71,6 +88,9 @@ func (v View) explainWaiting(e *execution, t *task) Reason {
 	case def.ExclusiveJoin:
 		return Reason{Kind: "members", Text: v.explainExclusive(e, t, n)}
 	case def.Join:
+		if t.join.pending == 0 && n.Source != "" {
+			return Reason{Kind: "members", Text: "its expression told it to wait on, and no member is left that could change"}
+		}
 		return Reason{Kind: "members", Text: join("it waits for ", v.missingMembers(e, t, n))}
 	case def.DoWhile:
 		return Reason{Kind: "members", Text: join("iteration ", itoa(int64(t.loops.cur)), " is under way, with ", itoa(int64(t.loops.open)), " open tasks")}

@@ -230,6 +230,10 @@ func (s *State) finishTask(r *run, t *task) {
 
 // passOn makes what follows a record that has been executed.
 func (s *State) passOn(r *run, t *task, n *def.Node) {
+	if head := takenList(t, n); head >= 0 {
+		s.make(r, t.node.at(head), t.loop, t.iteration)
+		return
+	}
 	switch n.Next {
 	case def.EndRoot:
 		r.e.ended = true

@@ -28,6 +28,9 @@ type ExecutionInfo struct {
 	// says that the execution waits for its part.
 	Quota  string
 	Parked bool
+	// Jobs counts its open tasks that wait for work of the server itself, such as a
+	// script: at 0 all that a report has led to is there to see.
+	Jobs int
 }
 
 // TaskInfo is one attempt at one step as readers see it. An open task of an execution
@@ -118,6 +121,6 @@ type QueueInfo struct {
 
 // Reason says one thing that a task or execution waits for.
 type Reason struct {
-	Kind string // a stable word: no_worker, behind, limit, delayed, paused, child, signal, timer, members, leased, ended, update, agenda
+	Kind string // a stable word: no_worker, behind, limit, delayed, paused, child, signal, timer, members, leased, job, ended, update, agenda
 	Text string
 }

@@ -58,45 +58,38 @@ func (s *State) loopItems(e *execution, t *task, n *def.Node) (list []byte, has 
 // come to its end, and nothing of the iteration is open, branches that no join waits
 // for included.
 func (s *State) tryIteration(r *run, t *task) {
-	if !t.open() || !t.loops.ended || t.loops.open > 0 {
+	if !t.open() || !t.loops.ended || t.loops.open > 0 || t.loops.verdict == verdictAsked {
 		return
 	}
 	s.spend(1)
 	n := s.nodeOf(r.e, t.node)
 	t = s.tasks.mut(t)
-	if failure := s.evaluateInput(r, t, n, s.typeOf(n)); failure != "" {
-		s.failInline(r, t, TaskStatusFailedTerminal, failure)
-		return
+	if t.loops.verdict == verdictNone {
+		if failure := s.evaluateInput(r, t, n, s.typeOf(n)); failure != "" {
+			s.failInline(r, t, TaskStatusFailedTerminal, failure)
+			return
+		}
+		s.dropOldIteration(r, t)
+		if failure := s.condition(r.e, t, n); failure != "" {
+			s.failInline(r, t, TaskStatusFailedTerminal, failure)
+			return
+		}
 	}
-	s.dropOldIteration(r, t)
-	again, failure := s.condition(r.e, t, n)
+	again := t.loops.verdict == verdictYes && (t.loops.items.kind == dataNone || t.loops.cur < t.loops.count)
 	switch {
-	case failure != "":
-		s.failInline(r, t, TaskStatusFailedTerminal, failure)
+	case t.loops.verdict == verdictAsked:
+		return
 	case again && t.loops.cur >= MaxIterations:
 		s.failInline(r, t, TaskStatusFailed, join("the loop did not end within ", itoa(MaxIterations), " iterations"))
 	case again:
 		t.loops.cur++
-		t.loops.ended = false
+		t.loops.ended, t.loops.verdict = false, verdictNone
 		s.beginIteration(r, t, n)
 	default:
+		t.loops.verdict = verdictNone
 		t = s.closeTask(r, t, TaskStatusCompleted, "")
 		s.emitTask(TaskCompleted, t)
 	}
-}
-
-// condition says whether a further iteration follows.
-func (s *State) condition(e *execution, t *task, n *def.Node) (again bool, failure string) {
-	left := t.loops.items.kind == dataNone || t.loops.cur < t.loops.count
-	if n.Script == nil {
-		return t.loops.items.kind != dataNone && left, ""
-	}
-	budget := expr.Budget{Steps: expr.MaxEvalSteps}
-	result, err := n.Script.Eval(expr.Composite(&loopEnv{s: s, e: e, t: t, n: n}), &budget)
-	if err != nil {
-		return false, join("Unable to evaluate condition ", n.Condition, ", exception ", err.Error())
-	}
-	return result.Truth() && left, ""
 }
 
 // dropOldIteration deletes the records of the iteration that keepLastN no longer keeps.
@@ -196,6 +189,9 @@ func (l *loopOutput) over() uint32 {
 	return l.t.loops.cur
 }
 
+// bare says that the loop keeps no outputs.
+func (l *loopOutput) bare() bool { return l.s.nodeOf(l.e, l.t.node).Bare }
+
 // Get answers iteration, loopIndex, loopItem, or the outputs of one iteration.
 func (l *loopOutput) Get(key string) (expr.Value, bool) {
 	switch key {
@@ -214,7 +210,7 @@ func (l *loopOutput) Get(key string) (expr.Value, bool) {
 		return expr.Raw(v), ok
 	}
 	it, ok := atoi([]byte(key))
-	if !ok || it <= int64(l.t.loops.kept) || it > int64(l.over()) {
+	if !ok || it <= int64(l.t.loops.kept) || it > int64(l.over()) || l.bare() {
 		return expr.Value{}, false
 	}
 	return expr.Composite(&iterationOutput{loopOutput: l, iteration: uint32(it)}), true
@@ -225,7 +221,7 @@ func (l *loopOutput) Range(yield func(key string, v expr.Value) bool) {
 	if v, _ := l.Get("iteration"); !yield("iteration", v) {
 		return
 	}
-	for it := l.t.loops.kept + 1; it <= l.over(); it++ {
+	for it := l.t.loops.kept + 1; it <= l.over() && !l.bare(); it++ {
 		if !yield(itoa(int64(it)), expr.Composite(&iterationOutput{loopOutput: l, iteration: it})) {
 			return
 		}

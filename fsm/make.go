@@ -144,7 +144,11 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 }
 
 func takesTemplate(n *def.Node) bool {
-	return n.Kind == def.Worker || n.Kind == def.DoWhile || n.Kind == def.Call && n.Type != "EVENT"
+	switch n.Kind {
+	case def.Worker, def.DoWhile, def.Inline, def.Lambda, def.Jq:
+		return true
+	}
+	return n.Kind == def.Call && n.Type != "EVENT"
 }
 
 // begins says whether records of a kind are SCHEDULED until the step that they begin.

@@ -20,6 +20,10 @@ func (s *State) execute(r *run, t *task) {
 	switch n.Kind {
 	case def.Noop:
 		s.completeInline(r, t, nil)
+	case def.Inline, def.Lambda:
+		s.beginInline(r, t, n)
+	case def.Jq:
+		s.beginJq(r, t)
 	case def.SetVariable:
 		s.setVariable(r, t)
 	case def.Terminate:
@@ -56,82 +60,6 @@ func (s *State) completeInline(r *run, t *task, output []byte) {
 func (s *State) failInline(r *run, t *task, status TaskStatus, reason string) {
 	t = s.closeTask(r, t, status, reason)
 	s.emitTask(TaskFailed, t)
-}
-
-// makeSwitch decides in the step that makes the record. A list that is taken begins at
-// once; without one the record passes on in its own pass.
-func (s *State) makeSwitch(r *run, t *task, n *def.Node, depth int) {
-	t.start, t.updated, t.end = s.now, s.now, s.now
-	failure := s.evaluateInput(r, t, n, &adHocOther)
-	chosen := ""
-	if failure == "" {
-		chosen, failure = decide(t, n)
-	}
-	if failure != "" {
-		t.status, t.reason = TaskStatusFailed, cut(failure)
-		t = s.store(r, t)
-		s.bad.put(t.id, none{})
-		s.emitTask(TaskFailed, t)
-		r.fin = addSorted(r.fin, t.id.Serial)
-		return
-	}
-	head, found := n.Cases[chosen]
-	if !found {
-		head = n.Default
-	}
-	t.status = TaskStatusCompleted
-	in := expr.SetKey(t.input.bytes(), "case", expr.AppendString(nil, chosen))
-	if head >= 0 {
-		in = expr.SetKey(in, "hasChildren", []byte(`"true"`))
-	}
-	t.input = raw(in)
-	t.output = raw(switchOutput(chosen))
-	t = s.store(r, t)
-	s.emitTask(TaskCompleted, t)
-	if head < 0 {
-		r.batch = addSorted(r.batch, t.id.Serial)
-		return
-	}
-	t = s.tasks.mut(t)
-	t.executed = true
-	s.settle(r, t)
-	s.makeAt(r, t.node.at(head), t.loop, t.iteration, depth+1)
-}
-
-// afterSwitch passes on a SWITCH that took no list.
-func (s *State) afterSwitch(r *run, t *task, n *def.Node) {
-	if n.Kind == def.Switch && !t.executed {
-		r.fin = addSorted(r.fin, t.id.Serial)
-	}
-}
-
-func switchOutput(chosen string) []byte {
-	b := append([]byte(nil), `{"evaluationResult":[`...)
-	b = expr.AppendString(b, chosen)
-	b = append(b, `],"selectedCase":`...)
-	b = expr.AppendString(b, chosen)
-	return append(b, '}')
-}
-
-// decide gives the text that a SWITCH compares with its cases.
-func decide(t *task, n *def.Node) (chosen, failure string) {
-	budget := expr.Budget{Steps: expr.MaxEvalSteps}
-	if n.Script != nil {
-		result, err := n.Script.Eval(expr.Raw(t.input.bytes()), &budget)
-		if err != nil {
-			return "", err.Error()
-		}
-		return result.Text(), ""
-	}
-	v, ok := expr.Get(t.input.bytes(), n.Param)
-	if !ok {
-		return "null", ""
-	}
-	text, err := expr.AppendText(nil, expr.Raw(v), &budget)
-	if err != nil {
-		return "", expressionFailure(err)
-	}
-	return string(text), ""
 }
 
 // makeFork makes the fork, the heads of its branches and the join behind them.
@@ -234,12 +162,15 @@ func (s *State) latestInScope(e *execution, ref string, loop, iteration uint32) 
 
 // closeJoin judges a JOIN whose members have all settled.
 func (s *State) closeJoin(r *run, t *task) {
-	if !t.open() || t.join.pending > 0 {
+	if !t.open() || t.join.pending > 0 || t.job != jobNone {
 		return
 	}
 	s.spend(1)
 	if n := s.nodeOf(r.e, t.node); n.Kind == def.ExclusiveJoin {
 		s.closeExclusive(r, t, n)
+		return
+	} else if n.Source != "" {
+		s.askJoin(r, t, n)
 		return
 	}
 	t = s.tasks.mut(t)
@@ -334,11 +265,19 @@ func terminationStatus(input []byte) (Status, bool) {
 
 // beginWait starts a WAIT: until a time, for a duration, or until somebody ends it.
 func (s *State) beginWait(r *run, t *task) {
-	until, failure := s.waitUntil(t)
-	if failure != "" {
+	until, zone, failure := s.waitUntil(t)
+	switch {
+	case failure != "":
 		s.failInline(r, t, TaskStatusFailedTerminal, failure)
-		return
+	case zone:
+		s.beginJob(t, jobTime)
+	default:
+		s.waitFor(r, t, until)
 	}
+}
+
+// waitFor lets a WAIT end at a time; 0 is when somebody ends it.
+func (s *State) waitFor(r *run, t *task, until Millis) {
 	if until != 0 && until <= s.now {
 		s.completeInline(r, t, nil)
 		return
@@ -348,7 +287,7 @@ func (s *State) beginWait(r *run, t *task) {
 		return
 	}
 	t = s.tasks.mut(t)
-	t.ready = until
+	t.place, t.ready = placeWaiting, until
 	t.callback = int64((until - s.now + 999) / 1000)
 	s.waits.put(t.id, none{})
 	s.arm(t)
@@ -357,6 +296,7 @@ func (s *State) beginWait(r *run, t *task) {
 // block leaves a record to a signal, which finds it, or to an update.
 func (s *State) block(r *run, t *task) {
 	t = s.tasks.mut(t)
+	t.place, t.ready = placeWaiting, 0
 	t.callback = maxCallback
 	s.emit(Event{Kind: ExecutionBlocked, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t)})
 	s.waits.put(t.id, none{})
@@ -366,26 +306,32 @@ func (s *State) block(r *run, t *task) {
 // maxCallback is what a WAIT without an end shows.
 const maxCallback = 1<<31 - 1
 
-func (s *State) waitUntil(t *task) (until Millis, failure string) {
+// waitUntil reads when a WAIT ends; zone says that it takes the rules of a time zone
+// to tell.
+func (s *State) waitUntil(t *task) (until Millis, zone bool, failure string) {
 	duration, hasDuration := textInput(t, "duration")
 	date, hasDate := textInput(t, "until")
 	switch {
 	case hasDuration && hasDate:
-		return 0, "Both 'duration' and 'until' specified. Please provide only one input"
+		return 0, false, "Both 'duration' and 'until' specified. Please provide only one input"
 	case hasDuration:
 		millis, ok := def.ParseDuration(duration)
 		if !ok {
-			return 0, join("Not valid duration: ", cut(duration))
+			return 0, false, join("Not valid duration: ", cut(duration))
 		}
-		return addSeconds(s.now, millis/1000) + Millis(millis%1000), ""
+		return addSeconds(s.now, millis/1000) + Millis(millis%1000), false, ""
 	case hasDate:
 		at, ok, zone := def.ParseUntil(date)
-		if !ok || zone {
-			return 0, join("Invalid/Unsupported Wait Until format.  Provided: ", cut(date))
+		if !ok && !zone {
+			return 0, false, badUntil(date)
 		}
-		return max(Millis(at), 1), ""
+		return max(Millis(at), 1), zone, ""
 	}
-	return 0, ""
+	return 0, false, ""
+}
+
+func badUntil(date string) string {
+	return join("Invalid/Unsupported Wait Until format.  Provided: ", cut(date))
 }
 
 // textInput is a non-empty input as text; numbers count as their digits.

@@ -42,8 +42,15 @@ func (s *State) enterPlace(t *task) {
 	s.arm(t)
 }
 
-// leavePlace takes an open record out of where it is.
+// leavePlace takes an open record out of where it is, and ends its job.
 func (s *State) leavePlace(t *task) {
+	s.unfile(t)
+	s.dropJob(t)
+	t.place = placeNone
+}
+
+// unfile takes an open record out of where it is, for another place.
+func (s *State) unfile(t *task) {
 	switch t.place {
 	case placeReady:
 		s.ready.drop(t.readyKey())
@@ -60,7 +67,6 @@ func (s *State) leavePlace(t *task) {
 	case placeWaiting:
 		s.waits.drop(t.id)
 	}
-	t.place = placeNone
 }
 
 func (t *task) readyKey() readyKey {
@@ -276,9 +282,13 @@ func (s *State) offer(o Offer) bool {
 		}
 		t, _ := s.tasks.get(k.task)
 		e := s.execOf(t)
-		if !e.over(t) {
+		switch {
+		case e.over(t):
+		case t.job == jobNone:
 			s.grant(e, t, o)
 			return true
+		default:
+			return s.grantJob(e, t, o)
 		}
 		// Ended already: readers see it canceled, and the sweep only stores that.
 		t = s.tasks.mut(t)
@@ -334,7 +344,7 @@ func (s *State) hints(e *execution, reach []string) []Queue {
 	out := make([]Queue, 0, len(reach))
 	for _, taskType := range reach {
 		domain, _ := nextDomain(domainFor(e.domains, taskType))
-		if domain == "" || domain == "NO_DOMAIN" || taskType[0] == '$' {
+		if domain == "" || domain == "NO_DOMAIN" || ownQueue(taskType) {
 			out = append(out, Queue(taskType))
 		} else {
 			out = append(out, Queue(join(domain, ":", taskType)))

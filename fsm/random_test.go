@@ -114,6 +114,7 @@ func (c *chaos) setUp() {
 	}
 	c.must(&PutDefinition{Source: []byte(`{"name":"wait","version":1,"schemaVersion":2,"failureWorkflow":"d0","restartable":false,"tasks":[
  {"name":"w","taskReferenceName":"w","type":"WAIT"},{"name":"hot","taskReferenceName":"h","type":"SIMPLE"}]}`)})
+	c.must(&PutDefinition{Source: []byte(jobsDefinition)})
 	c.must(&PutDefinition{Source: []byte(`{"name":"shared","version":1,"schemaVersion":2,"tasks":[
  {"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"s1","taskReferenceName":"a","type":"OWN"}],
  [{"name":"s2","taskReferenceName":"b","type":"OWN"}],[{"name":"s3","taskReferenceName":"c","type":"OWN","startDelay":2}]]},
@@ -123,7 +124,7 @@ func (c *chaos) setUp() {
 	for _, name := range []string{"s1", "s2", "s3"} {
 		c.must(&PutTaskType{Source: c.taskTypeSource(name)})
 	}
-	c.names = append(c.names, "wait", "shared")
+	c.names = append(c.names, "wait", "shared", "jobs")
 	for _, name := range c.taskNames() {
 		if c.r.IntN(3) > 0 {
 			c.apply(&Entry{Commands: []*Command{{Body: &PutTaskType{Source: c.taskTypeSource(name)}}}})
@@ -272,7 +273,9 @@ func (c *chaos) checkLimits(grants []Leased) {
 	leased := map[string]int{}
 	for k := range c.a.leases.tree.All() {
 		t, _ := c.a.tasks.get(k.task)
-		leased[c.a.nodeOf(c.a.execOf(t), t.node).Name]++
+		if t.job == jobNone { // jobs count against no type
+			leased[c.a.nodeOf(c.a.execOf(t), t.node).Name]++
+		}
 	}
 	for name, l := range c.a.limits.tree.All() {
 		if name[0] != '\xff' && leased[name] != int(l.inflight) {
@@ -283,7 +286,7 @@ func (c *chaos) checkLimits(grants []Leased) {
 		q, _ := c.a.findQueue(g.Queue)
 		t, _ := c.a.tasks.get(g.Task)
 		name := c.a.nodeOf(c.a.execOf(t), t.node).Name
-		if tt, ok := c.a.taskTypes.get(name); ok {
+		if tt, ok := c.a.taskTypes.get(name); ok && t.job == jobNone {
 			if n := int(tt.parsed.ConcurrentLimit); n > 0 && leased[name] > n {
 				c.t.Fatalf("index %d: %d tasks of %s are leased, %d allowed", c.index, leased[name], name, n)
 			}
@@ -382,13 +385,15 @@ func (c *chaos) body() Body {
 	switch x := c.r.IntN(100); {
 	case x < 18:
 		return c.startBody()
-	case x < 40:
+	case x < 26:
+		return c.finishJob()
+	case x < 44:
 		t, l := c.held()
 		return &CompleteTask{Task: t, Lease: l, Output: c.output(), Worker: "w"}
-	case x < 48:
+	case x < 51:
 		t, l := c.held()
 		return &FailTask{Task: t, Lease: l, Output: c.output(), Reason: "down", Terminal: c.r.IntN(4) == 0}
-	case x < 53:
+	case x < 55:
 		t, l := c.held()
 		return &ProgressTask{Task: t, Lease: l, Output: c.output(), CallbackSeconds: int32(c.r.IntN(3))}
 	case x < 68:

@@ -1,9 +1,6 @@
 package fsm
 
-import (
-	"github.com/pawlhq/pawl/fsm/def"
-	"github.com/pawlhq/pawl/fsm/expr"
-)
+import "github.com/pawlhq/pawl/fsm/def"
 
 // refill lets one record pass on again that had passed on to one which is gone, or
 // whose end cut it short. What is there already is not made twice.
@@ -94,11 +91,6 @@ func (s *State) refillFork(r *run, t *task, n *def.Node) {
 
 // takenHead is the first step of the list that a SWITCH took.
 func takenHead(t *task, n *def.Node) (head int32, taken bool) {
-	v, _ := expr.Get(t.input.bytes(), "case")
-	chosen, _ := expr.Unquote(v)
-	head, found := n.Cases[chosen]
-	if !found {
-		head = n.Default
-	}
-	return head, head >= 0 && t.executed && t.status == TaskStatusCompleted
+	head = takenList(t, n)
+	return head, head >= 0 && t.executed
 }

@@ -21,6 +21,16 @@ func (s *State) fenced(id TaskID, lease Lease) (t *task, done bool, rej *Rejecti
 	return t, false, nil
 }
 
+// workerFenced is fenced for what workers say: a job of the server is finished by its
+// own command.
+func (s *State) workerFenced(id TaskID, lease Lease) (t *task, done bool, rej *Rejection) {
+	t, done, rej = s.fenced(id, lease)
+	if rej == nil && evaluates(s.nodeOf(s.execOf(t), t.node).Kind) {
+		return nil, false, reject(Conflict, "task ", id.String(), ": lease ", lease.String(), " is of a job of the server, which takes no report")
+	}
+	return t, done, rej
+}
+
 // stale refuses a lease that does not hold, and says why it does not.
 func stale(e *execution, t *task, lease Lease) *Rejection {
 	var why string
@@ -46,7 +56,7 @@ func again(t *task) Result {
 }
 
 func (s *State) completeTask(c *CompleteTask) (Result, *Rejection) {
-	t, done, rej := s.fenced(c.Task, c.Lease)
+	t, done, rej := s.workerFenced(c.Task, c.Lease)
 	if rej != nil {
 		return Result{}, rej
 	}
@@ -61,7 +71,7 @@ func (s *State) completeTask(c *CompleteTask) (Result, *Rejection) {
 }
 
 func (s *State) failTask(c *FailTask) (Result, *Rejection) {
-	t, done, rej := s.fenced(c.Task, c.Lease)
+	t, done, rej := s.workerFenced(c.Task, c.Lease)
 	if rej != nil {
 		return Result{}, rej
 	}
@@ -137,7 +147,7 @@ func endOfTask(s TaskStatus) EventKind {
 // progressTask takes a lease back together with some output; the same attempt is
 // ready again after the callback time.
 func (s *State) progressTask(c *ProgressTask) (Result, *Rejection) {
-	t, done, rej := s.fenced(c.Task, c.Lease)
+	t, done, rej := s.workerFenced(c.Task, c.Lease)
 	if rej != nil {
 		return Result{}, rej
 	}
@@ -194,6 +204,9 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 	switch n.Kind {
 	case def.Join, def.ExclusiveJoin, def.DoWhile, def.SubWorkflow, def.StartWorkflow:
 		return Result{}, reject(Conflict, "task ", t.id.String(), ": a ", n.Type, " ends by its own rules and takes no report")
+	}
+	if t.job != jobNone {
+		return Result{}, reject(Conflict, "task ", t.id.String(), ": the server evaluates it, and takes no report meanwhile")
 	}
 	if c.Status != TaskStatusInProgress {
 		return s.report(t, report{status: c.Status, output: c.Output, unfenced: true, reason: c.Reason, worker: c.Worker})
@@ -272,7 +285,9 @@ func (s *State) extendLeases(c *ExtendLeases) (Result, *Rejection) {
 			refused = stale(e, t, x.Lease)
 			continue
 		}
-		s.tasks.mut(t).updated = s.now
+		if t.job == jobNone { // a job has its time, whoever does it
+			s.tasks.mut(t).updated = s.now
+		}
 		renewed = true
 	}
 	if renewed {
@@ -291,6 +306,11 @@ func (s *State) returnLease(c *ReturnLease) (Result, *Rejection) {
 		return again(t), nil
 	}
 	t = s.tasks.mut(t)
+	if t.job != jobNone {
+		t.grants--
+		s.refile(t)
+		return Result{Exec: t.id.Exec, Task: t.id}, nil
+	}
 	s.leavePlace(t)
 	t.status, t.updated, t.returned = TaskStatusScheduled, s.now, true
 	t.place = placeReady

@@ -41,6 +41,7 @@ type scratch struct {
 	executions uint32 // made by this entry, for ids
 	leases     uint32
 	skips      int // tasks of ended executions passed over by offers
+	jobBytes   int // in the inputs of jobs that were leased
 	work       int // units of background work left
 	left       int // units that commands may still spend
 	steps      int // of them or of work: what the item at hand may still spend

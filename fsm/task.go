@@ -43,6 +43,10 @@ type task struct {
 	doneLease     Lease
 	doneIndex     uint64
 
+	job     jobKind // what the server itself has to do before the record goes on
+	grants  uint8   // leases that were given for it
+	granted Millis  // when the last of them was
+
 	join  joinState
 	loops loopState
 	done  uint32 // FORK: heads made so far
@@ -82,6 +86,8 @@ type loopState struct {
 	ended bool   // the body list has come to its end
 	items Data   // the list to go over, absent when there is none
 	count uint32 // its length
+	// verdict is the answer to the condition of the current iteration.
+	verdict verdict
 }
 
 // nodeRef names a step: a node of the execution's plan, or of a fragment of it.
@@ -157,6 +163,10 @@ func (t *task) encodeStructure(w *writer) {
 	w.num(51, uint64(t.loops.count))
 	w.num(53, uint64(t.done))
 	w.exec(54, t.child)
+	w.num(55, uint64(t.job))
+	w.num(56, uint64(t.grants))
+	w.int(57, int64(t.granted))
+	w.num(58, uint64(t.loops.verdict))
 	w.num(80, uint64(t.lane))
 }
 
@@ -300,6 +310,14 @@ func (t *task) decodeStructure(r *reader) {
 		t.done = r.num32()
 	case 54:
 		t.child = r.exec()
+	case 55:
+		t.job = jobKind(r.num8())
+	case 56:
+		t.grants = r.num8()
+	case 57:
+		t.granted = Millis(r.int())
+	case 58:
+		t.loops.verdict = verdict(r.num8())
 	case 80:
 		t.lane = r.num32()
 	default:

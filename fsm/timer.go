@@ -32,6 +32,7 @@ const (
 	duePoll
 	dueResponse
 	dueReady // a delay or a wait is over
+	dueJob   // the lease of a job is over
 )
 
 // deadlines lists the limits that hold for a record where it is, in the order in which
@@ -45,8 +46,14 @@ func (s *State) deadlines(t *task, n *def.Node, tt *def.TaskType) (list [4]deadl
 	if tt.TotalTimeout > 0 && enforced {
 		add(addSeconds(t.firstScheduled, tt.TotalTimeout), dueTotal)
 	}
-	if (t.place == placeLeased || t.place == placeWaiting) && tt.Timeout > 0 && enforced && t.start != 0 {
+	if (t.place == placeLeased || t.place == placeWaiting || t.job != jobNone) && tt.Timeout > 0 && enforced && t.start != 0 {
 		add(addSeconds(t.start, tt.Timeout+t.startDelay), dueAttempt)
+	}
+	if t.job != jobNone {
+		if t.place == placeLeased {
+			add(max(t.granted+jobLease, s.noExpiryBefore), dueJob)
+		}
+		return list, count
 	}
 	switch t.place {
 	case placeReady:
@@ -201,6 +208,8 @@ func (s *State) fire(k dueKey, o owner) {
 		}
 		if d.what == dueReady {
 			s.fireReady(e, t, n)
+		} else if d.what == dueJob {
+			s.loseJob(e, t)
 		} else if e.status == Paused {
 			// Judged when the execution is resumed.
 			s.held.put(heldKey{exec: e.id, list: heldOverdue, serial: t.id.Serial}, none{})

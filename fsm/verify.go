@@ -79,9 +79,9 @@ func (s *State) verifyAll() error {
 
 // recounted is what the records of an execution add up to.
 type recounted struct {
-	open, openAll, permBad uint32
-	loops                  map[uint32]uint32 // open records by DO_WHILE record
-	byStep                 map[stepKey]uint32
+	open, openAll, permBad, jobs uint32
+	loops                        map[uint32]uint32 // open records by DO_WHILE record
+	byStep                       map[stepKey]uint32
 }
 
 type stepKey struct {
@@ -121,6 +121,9 @@ func (s *State) verifyExecution(e *execution) error {
 		return broken(name, "openAll is ", itoa(int64(e.openAll)), ", recounted ", itoa(int64(c.openAll)))
 	case c.permBad != e.permBad && e.status == Running && !s.heldAny(e):
 		return broken(name, "permBad is ", itoa(int64(e.permBad)), ", recounted ", itoa(int64(c.permBad)))
+	}
+	if c.jobs != e.jobs {
+		return broken(name, "jobs is ", itoa(int64(e.jobs)), ", recounted ", itoa(int64(c.jobs)))
 	}
 	if err := s.verifyStructure(e, &c); err != nil {
 		return broken(name, err.Error())
@@ -167,7 +170,10 @@ func (s *State) verifyTask(e *execution, t *task, c *recounted) error {
 	if t.retried && !t.status.Terminal() || t.settled && !t.status.Terminal() {
 		return broken(t.id.String(), ": is open, and retried or settled")
 	}
-	return s.verifyPlace(e, t, n)
+	if t.job != jobNone {
+		c.jobs++
+	}
+	return cmp.Or(s.verifyJob(e, t, n), s.verifyPlace(e, t, n))
 }
 
 func (s *State) verifyPlace(e *execution, t *task, n *def.Node) error {

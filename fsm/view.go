@@ -60,7 +60,7 @@ func (v View) summary(e *execution) ExecutionInfo {
 	i := ExecutionInfo{
 		ID: e.id, Definition: p.Name, Version: p.Version, Status: e.status, Reason: e.reason,
 		Created: e.created, Updated: e.updated, Ended: e.endTime, Correlation: e.corr, Priority: e.priority,
-		CreatedBy: e.createdBy, Key: e.key_, Parent: e.parent, Tasks: v.records(e),
+		CreatedBy: e.createdBy, Key: e.key_, Parent: e.parent, Tasks: v.records(e), Jobs: int(e.jobs),
 	}
 	if e.quota != "" {
 		i.Quota, i.Parked = e.quota[len(quotaPrefix(p.Name)):], e.quotaState == quotaWaits
@@ -125,6 +125,9 @@ func (v View) brief(e *execution, t *task) TaskInfo {
 		DoneLease: t.doneLease, Unfenced: t.unfenced, Child: t.child, Polls: t.polls, StartDelay: t.startDelay,
 		CallbackSeconds: t.callback, Due: t.due.at,
 	}
+	if evaluates(n.Kind) { // how a job is done is nobody's business
+		i.Lease, i.DoneLease = 0, 0
+	}
 	if i.Status != t.status { // swept only in what readers see
 		i.Ended, i.Lease = e.endTime, 0
 	}
@@ -134,7 +137,9 @@ func (v View) brief(e *execution, t *task) TaskInfo {
 	if t.retriedOf != 0 {
 		i.RetriedOf = TaskID{Exec: e.id, Serial: t.retriedOf}
 	}
-	if q, ok := v.s.queues.get(t.queue); ok {
+	if t.job != jobNone {
+		i.Due = 0
+	} else if q, ok := v.s.queues.get(t.queue); ok {
 		i.Queue = q.name
 	}
 	return i

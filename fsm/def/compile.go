@@ -182,19 +182,20 @@ func (s *step) makeNode(loop int32) Node {
 		Retries:    int32(s.boxed("retryCount", -1)),
 		Input:      s.input,
 		Embedded:   s.embedded,
+		Source:     s.source,
 		Script:     s.script,
+		Evaluator:  s.evaluator,
+		Param:      s.param,
 		Default:    None,
 		JoinOf:     None,
 		Items:      s.items,
 		Cache:      s.cache,
 	}
 	switch s.kind {
-	case Switch:
-		if s.script == nil {
-			n.Param = s.text("expression")
-		}
 	case DoWhile:
-		n.Condition = s.text("loopCondition")
+		n.Bare = !s.captures()
+	case Wait:
+		n.Zone = s.zone
 	case SubWorkflow:
 		n.SubName, n.SubVersion, n.SubPriority = s.sub.name, s.sub.version, s.sub.priority
 		n.SubDomains, n.SubDomainsExpr = s.sub.rawDomains, s.sub.domains

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pawlhq/pawl/fsm/expr"
 )
 
 // workflow returns a definition with the tasks given as JSON.
@@ -295,5 +297,60 @@ func TestFragmentMembersAreBranches(t *testing.T) {
 	}
 	if _, problems := CompileFragment(plan, []byte(`[{"name":"n"}]`)); !mentions(problems, Problem{"[0].taskReferenceName", "cannot be empty"}) {
 		t.Errorf("without a reference name: got %v", problems)
+	}
+}
+
+func TestStepsReadWhatDecidesThem(t *testing.T) {
+	body := `"loopOver":[` + task("b", "NOOP", "") + `]`
+	for src, want := range map[string]decider{
+		task("a", "SWITCH", cases+`,"evaluatorType":"value-param","expression":"k"`):              {evaluator: ByParam, param: "k"},
+		task("a", "SWITCH", cases+`,"evaluatorType":"graaljs","expression":"new Date()"`):         {evaluator: JavaScript, source: "new Date()"},
+		task("a", "SWITCH", cases+`,"evaluatorType":"cobol","expression":"1"`):                    {evaluator: NoEvaluator, param: "cobol"},
+		task("a", "SWITCH", cases+`,"evaluatorType":"python","expression":"len($)"`):              {evaluator: Python, source: "len($)"},
+		task("a", "DECISION", cases+`,"caseExpression":"JSON.stringify($)","caseValueParam":"k"`): {evaluator: JavaScript, source: "JSON.stringify($)"},
+		task("a", "DECISION", cases+`,"caseValueParam":"k"`):                                      {evaluator: ByParam, param: "k"},
+		task("a", "DO_WHILE", body+`,"loopCondition":"k","evaluatorType":"value-param"`):          {evaluator: ByParam, param: "k"},
+		task("a", "DO_WHILE", body+`,"loopCondition":"[1].map(x => x)"`):                          {evaluator: JavaScript, source: "[1].map(x => x)"},
+		task("a", "JOIN", `"evaluatorType":"js","expression":"(() => true)()"`):                   {evaluator: JavaScript, source: "(() => true)()"},
+		task("a", "JOIN", `"evaluatorType":"js"`):                                                 {},
+	} {
+		n := mustCompile(t, workflow(src)).Nodes[0]
+		got := decider{evaluator: n.Evaluator, source: n.Source, script: n.Script, param: n.Param}
+		if want.source != "" {
+			want.script, _ = expr.ParseScript(want.source)
+		}
+		if got.evaluator != want.evaluator || got.source != want.source || got.param != want.param || (got.script == nil) != (want.script == nil) {
+			t.Errorf("%s: got %+v, want %+v", src, got, want)
+		}
+		if n.Asks() != (want.source != "" && want.script == nil) {
+			t.Errorf("%s: asks %v", src, n.Asks())
+		}
+	}
+}
+
+func TestLoopsSayWhetherTheyKeepOutputs(t *testing.T) {
+	for more, want := range map[string]bool{
+		``: false, `,"captureOutput":false`: true, `,"captureOutput":true`: false,
+		`,"inputParameters":{"captureOutput":false}`: true, `,"inputParameters":{"captureOutput":"${workflow.input.c}"}`: false,
+	} {
+		src := workflow(task("a", "DO_WHILE", `"loopCondition":"true","loopOver":[`+task("b", "NOOP", "")+`]`+more))
+		if got := mustCompile(t, src).Nodes[0].Bare; got != want {
+			t.Errorf("%s: got %v, want %v", more, got, want)
+		}
+	}
+}
+
+func TestReachNamesTheWorkOfTheServer(t *testing.T) {
+	ask := `"evaluatorType":"javascript","expression":"new Date()","decisionCases":{"x":[` + task("in", "SIMPLE", "") + `]}`
+	plan := mustCompile(t, workflow(
+		task("a", "SIMPLE", ""), task("s", "SWITCH", ask), task("i", "INLINE", ""), task("q", "JSON_JQ_TRANSFORM", ""),
+		task("w", "WAIT", `"inputParameters":{"until":"2027-01-01 10:00 PST"}`),
+		task("l", "DO_WHILE", `"loopCondition":"[$.x].length","loopOver":[`+task("b", "SIMPLE", "")+`,`+task("n", "NOOP", "")+`]`), task("z", "SIMPLE", "")))
+	for ref, want := range map[string]string{
+		"a": ScriptQueue, "s": "in,$script,$jq", "i": JqQueue, "q": TimeQueue, "w": "b", "b": ScriptQueue, "l": "b,z",
+	} {
+		if got := strings.Join(plan.Nodes[plan.ByRef[ref]].Reach, ","); got != want {
+			t.Errorf("after %s: got %s, want %s", ref, got, want)
+		}
 	}
 }

@@ -112,6 +112,7 @@ var stepFields = []field{
 	{"defaultExclusiveJoinTask", texts},
 	{"loopCondition", text},
 	{"loopOver", list},
+	{"captureOutput", flag},
 	{"items", anything},
 	{"sink", text},
 	{"subWorkflowParam", object},

@@ -12,6 +12,7 @@ var kindNames = []struct {
 }{
 	{"SIMPLE", Worker},
 	{"SWITCH", Switch},
+	{"DECISION", Switch},
 	{"FORK_JOIN", Fork},
 	{"JOIN", Join},
 	{"DO_WHILE", DoWhile},
@@ -29,6 +30,9 @@ var kindNames = []struct {
 	{"YIELD", Yield},
 	{"EXCLUSIVE_JOIN", ExclusiveJoin},
 	{"START_WORKFLOW", StartWorkflow},
+	{"INLINE", Inline},
+	{"LAMBDA", Lambda},
+	{"JSON_JQ_TRANSFORM", Jq},
 }
 
 // servedTypes are built-in types of Conductor and its commercial edition that workers
@@ -53,8 +57,7 @@ func Served(typ string) bool {
 // cannot run here. They are refused by name: queued for workers, which is what
 // happens to types that nobody knows, they would wait for ever.
 var otherTypes = []string{
-	"DYNAMIC", "FORK_JOIN_DYNAMIC", "INLINE", "LAMBDA", "JSON_JQ_TRANSFORM", "DECISION",
-	"PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
+	"DYNAMIC", "FORK_JOIN_DYNAMIC", "PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
 }
 
 // kindOf returns the kind of a type, and false for a built-in type that cannot
@@ -88,10 +91,14 @@ func (k Kind) Leased() bool { return k == Worker || k == Call }
 // Queue returns the task type that workers ask for to get a Worker or Call step: the
 // step's name, or its type if that is one of your own. Call steps are for workers of
 // the server, which ask for queues of their own.
-func (n *Node) Queue() string {
-	switch n.Type {
+func (n *Node) Queue() string { return queueOf(n.Type, n.Name) }
+
+func (s *step) queue() string { return queueOf(s.typ, s.name) }
+
+func queueOf(typ, name string) string {
+	switch typ {
 	case "SIMPLE":
-		return n.Name
+		return name
 	case "HTTP":
 		return "$http"
 	case "HTTP_POLL":
@@ -101,5 +108,5 @@ func (n *Node) Queue() string {
 	case "KAFKA_PUBLISH":
 		return "$kafka"
 	}
-	return n.Type
+	return typ
 }

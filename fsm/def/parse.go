@@ -24,14 +24,15 @@ type step struct {
 	name, ref, typ string
 	kind           Kind
 	input          *expr.Template
-	script         *expr.Script
-	items          *expr.Template
-	embedded       *TaskType
-	cache          *Cache
-	sub            subWorkflow
-	joinOn         []string
-	fallbackOn     []string // of an EXCLUSIVE_JOIN
-	sink           *expr.Template
+	decider
+	zone       bool // a WAIT until a time in a named zone
+	items      *expr.Template
+	embedded   *TaskType
+	cache      *Cache
+	sub        subWorkflow
+	joinOn     []string
+	fallbackOn []string // of an EXCLUSIVE_JOIN
+	sink       *expr.Template
 
 	cases    []branch // of a SWITCH, in order
 	fallback *branch  // its defaultCase, nil when absent

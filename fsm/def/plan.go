@@ -8,7 +8,7 @@ type Kind uint8
 // The kinds of step.
 const (
 	Worker        Kind = iota // SIMPLE: leased to a worker, ended by its report
-	Switch                    // SWITCH: goes on with one of its lists
+	Switch                    // SWITCH, DECISION: goes on with one of its lists
 	Fork                      // FORK_JOIN: starts all its branches
 	Join                      // JOIN: waits for named steps
 	DoWhile                   // DO_WHILE: repeats its list
@@ -22,6 +22,9 @@ const (
 	Yield                     // YIELD: a WAIT without a time
 	ExclusiveJoin             // EXCLUSIVE_JOIN: waits for the first of its steps that is there
 	StartWorkflow             // START_WORKFLOW: starts an execution and goes on
+	Inline                    // INLINE: evaluates an expression of its input
+	Lambda                    // LAMBDA: evaluates the body of a function of its input
+	Jq                        // JSON_JQ_TRANSFORM: runs a jq program of its input over its input
 )
 
 // Successors that are no node.
@@ -92,13 +95,20 @@ type Node struct {
 	// of a FORK_JOIN, cases and default of a SWITCH, the body of a DO_WHILE.
 	Heads []int32
 
-	// SWITCH: Script decides, or when nil the text of the input named Param.
-	// DO_WHILE: Script is loopCondition, nil when blank; Condition its text.
-	Script    *expr.Script
-	Param     string
-	Condition string
-	Cases     map[string]int32 // case → first node, or Empty
+	// Source is what decides: expression or caseExpression, loopCondition, the
+	// expression of a JOIN; empty when the input named Param does, or nothing.
+	Source string
+	// Script is Source compiled, nil when it is more than can be evaluated here.
+	Script *expr.Script
+	// Evaluator says what Source is written in.
+	Evaluator Evaluator
+	Param     string           // with NoEvaluator the name that is none
+	Cases     map[string]int32 // SWITCH, DECISION: case → first node, or Empty
 	Default   int32            // first node, None or Empty
+	// Bare is set for a DO_WHILE that keeps no outputs (captureOutput is false).
+	Bare bool
+	// Zone is set for a WAIT until a time in a zone that is known by its name.
+	Zone bool
 
 	JoinOn  []int32 // JOIN: nodes it waits for, in order; a name that is no step is refused at registration
 	Joiners []int32 // JOINs that name this step, ascending

@@ -26,7 +26,15 @@ func (c *compiler) reach() {
 // walker goes on from step to step as long as they finish by themselves.
 type walker struct {
 	nodes []Node
-	queue []int32 // steps met, in order
+	queue []int32  // steps met, in order
+	asked []string // queues of the server's own work that is met between steps
+}
+
+// ask meets work of the server itself, after which the flow goes on another time.
+func (w *walker) ask(queue string) {
+	if !slices.Contains(w.asked, queue) {
+		w.asked = append(w.asked, queue)
+	}
 }
 
 // at meets the node n, if it is one.
@@ -45,6 +53,11 @@ func (w *walker) after(n int32) {
 			w.at(head)
 		}
 		w.next(node) // a list may be empty, and none may be taken
+	case DoWhile:
+		if node.Asks() { // what follows the answer to its condition
+			w.at(node.Heads[0])
+		}
+		w.next(node)
 	case Fork:
 		for _, head := range node.Heads {
 			w.at(head)
@@ -66,6 +79,10 @@ func (w *walker) after(n int32) {
 func (w *walker) next(node *Node) {
 	for node.Next == EndIteration {
 		loop := &w.nodes[node.Loop]
+		if loop.Asks() {
+			w.ask(ScriptQueue)
+			return
+		}
 		w.at(loop.Heads[0])
 		for _, join := range loop.Joiners {
 			w.at(join)
@@ -75,16 +92,28 @@ func (w *walker) next(node *Node) {
 	w.at(node.Next)
 }
 
-// run returns the task types of the workers' steps that are met, up to MaxReach.
+// run returns the queues of the steps that are met and done by workers or by the
+// server's own, up to MaxReach.
 func (w *walker) run() []string {
 	var types []string
+	add := func(queue string) {
+		if len(types) < MaxReach && !slices.Contains(types, queue) {
+			types = append(types, queue)
+		}
+	}
 	for i := 0; i < len(w.queue) && len(types) < MaxReach; i++ {
-		switch n := w.queue[i]; w.nodes[n].Kind {
-		case Worker, Call:
-			if queue := w.nodes[n].Queue(); !slices.Contains(types, queue) {
-				types = append(types, queue)
+		n := w.queue[i]
+		node := &w.nodes[n]
+		if queue := node.asks(); queue != "" {
+			add(queue)
+			if node.Kind != Inline && node.Kind != Lambda { // those may be done here
+				continue
 			}
-		case Switch, Fork, Join, Noop, SetVariable, ExclusiveJoin, StartWorkflow:
+		}
+		switch node.Kind {
+		case Worker, Call:
+			add(node.Queue())
+		case Switch, Fork, Join, Noop, SetVariable, Inline, Lambda, ExclusiveJoin, StartWorkflow:
 			w.after(n)
 		case DoWhile:
 			w.at(w.nodes[n].Heads[0])
@@ -93,5 +122,27 @@ func (w *walker) run() []string {
 			}
 		}
 	}
+	for _, queue := range w.asked {
+		add(queue)
+	}
 	return types
+}
+
+// asks returns the queue of the server's own work that a step may begin with.
+func (n *Node) asks() string {
+	switch n.Kind {
+	case Inline, Lambda:
+		return ScriptQueue
+	case Switch, Join:
+		if n.Asks() {
+			return ScriptQueue
+		}
+	case Jq:
+		return JqQueue
+	case Wait:
+		if n.Zone {
+			return TimeQueue
+		}
+	}
+	return ""
 }

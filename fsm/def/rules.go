@@ -1,7 +1,6 @@
 package def
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/pawlhq/pawl/fsm/expr"
@@ -13,15 +12,21 @@ func (p *parser) rules(s *step) {
 	if s.kind, ok = kindOf(s.typ); !ok {
 		p.add(s.at.member("type"), unsupportedType(s.typ))
 	}
+	if s.kind == Worker && reserved(s.queue()) {
+		p.add(s.at.member("name"), "found "+quote(s.queue())+"; names that begin with $ are the server's own")
+	}
 	switch s.typ {
 	case "SWITCH":
 		p.switchRules(s)
+	case "DECISION":
+		p.decisionRules(s)
 	case "FORK_JOIN":
 		if expr.Count(s.raw("forkTasks")) == 0 {
 			p.add(s.at.member("forkTasks"), atLeastOne("forkTasks", s))
 		}
 	case "JOIN":
 		s.joinOn = s.names("joinOn")
+		p.joinScript(s)
 	case "DO_WHILE":
 		p.loopRules(s)
 	case "SUB_WORKFLOW":
@@ -58,49 +63,11 @@ func (p *parser) requireCases(s *step) {
 	}
 }
 
-func (p *parser) switchRules(s *step) {
-	if p.require(s, "evaluatorType") && p.require(s, "expression") {
-		at := s.at.member("expression")
-		switch evaluator := s.text("evaluatorType"); evaluator {
-		case "value-param":
-		case "javascript", "graaljs":
-			s.script = p.script(at, s.text("expression"), s)
-		default:
-			p.add(s.at.member("evaluatorType"), "evaluatorType "+quote(evaluator)+
-				" is not supported yet; supported are value-param, javascript and graaljs")
-		}
-	}
-	p.requireCases(s)
-}
-
-// script reads a script; one that is JavaScript and more than what can be
-// evaluated here is refused as not supported.
-func (p *parser) script(at *place, src string, s *step) *expr.Script {
-	script, err := expr.ParseScript(src)
-	if err == nil {
-		return script
-	}
-	var subset *expr.SubsetError
-	if errors.As(err, &subset) {
-		p.add(at, "this script is not supported yet: "+subset.Error())
-		return nil
-	}
-	p.add(at, "Expression is not well formatted: "+err.Error()+", taskType: "+s.typ+" taskName "+clip(s.name))
-	return nil
-}
-
 func (p *parser) loopRules(s *step) {
 	in := s.raw("inputParameters")
 	p.loopItems(s, in)
 	if p.require(s, "loopCondition") {
-		condition := s.text("loopCondition")
-		at := s.at.member("loopCondition")
-		switch blank := strings.Trim(condition, " \t\r\n") == ""; {
-		case !blank:
-			s.script = p.script(at, condition, s)
-		case s.items == nil:
-			p.add(at, "loopCondition is blank and there are no items to go over")
-		}
+		p.loopScript(s)
 	}
 	if expr.Count(s.raw("loopOver")) == 0 {
 		p.add(s.at.member("loopOver"), required("loopOver", s))
@@ -211,7 +178,7 @@ func (p *parser) waitRules(s *step) {
 	switch _, ok, zone := ParseUntil(until); {
 	case ok:
 	case zone:
-		p.add(at.member("until"), "a named time zone in "+quote(until)+" is not supported yet; write its offset, such as GMT+04:00")
+		s.zone = true
 	default:
 		p.add(at.member("until"), "Invalid/Unsupported Wait Until format.  Provided: "+clip(until))
 	}
@@ -263,11 +230,6 @@ func (p *parser) otherRules(s *step) {
 		p.anyOf(s, "kafka_request")
 	case "EXCLUSIVE_JOIN":
 		s.joinOn, s.fallbackOn = s.names("joinOn"), s.names("defaultExclusiveJoinTask")
-	case "DECISION":
-		if s.raw("caseValueParam") == nil && s.raw("caseExpression") == nil {
-			p.add(s.at, required("caseValueParam or caseExpression", s))
-		}
-		p.requireCases(s)
 	case "DYNAMIC":
 		p.require(s, "dynamicTaskNameParam")
 	case "FORK_JOIN_DYNAMIC":

@@ -100,6 +100,9 @@ func (r *report) taskTypeRules(t *TaskType, raw []byte) {
 	if t.Name == "" {
 		r.add(rootField("name"), "TaskDef name cannot be null or empty")
 	}
+	if reserved(t.Name) {
+		r.add(rootField("name"), "found "+quote(t.Name)+"; names that begin with $ are the server's own")
+	}
 	var quiet report // wrong sorts are in r already
 	rec := quiet.record(nil, raw, taskTypeFields)
 	for _, rule := range []struct {

@@ -9,6 +9,7 @@ import (
 // ScriptError is what a script throws.
 type ScriptError struct {
 	Message string // as the engine words it
+	Line    int    // where it throws, from 1
 }
 
 // Error returns the message.
@@ -88,8 +89,8 @@ func (m *machine) statement(s *stmt) (done completion, err error) {
 	return done, err
 }
 
-func (m *machine) throw(message string) error {
-	return &ScriptError{Message: "TypeError: " + message}
+func (m *machine) throw(n *node, message string) error {
+	return &ScriptError{Message: "TypeError: " + message, Line: 1 + strings.Count(m.src[:n.pos], "\n")}
 }
 
 func (m *machine) outside(n *node, what string) error {
@@ -184,7 +185,7 @@ func (m *machine) call(f *function) (jsValue, error) {
 // member is a[name].
 func (m *machine) member(n *node, a jsValue, name string) (jsValue, error) {
 	if a.kind <= jsNull {
-		return a, m.throw("Cannot read property '" + mend(name) + "' of " + a.text())
+		return a, m.throw(n, "Cannot read property '"+mend(name)+"' of "+a.text())
 	}
 	if a.kind == jsObject && a.obj.Kind() == Map {
 		v, err := a.obj.member(name, m.b)
@@ -252,7 +253,7 @@ func (m *machine) method(n *node, a, b jsValue) (jsValue, error) {
 		if i := strings.LastIndex(callee, "("); i >= 0 {
 			callee = callee[:i]
 		}
-		return a, m.throw(callee + " is not a function")
+		return a, m.throw(n, callee+" is not a function")
 	}
 	if isArray {
 		return m.search(n, a.obj, b)

@@ -133,6 +133,9 @@ func (v Value) count(b *Budget) (int, error) {
 	return n, err
 }
 
+// AppendWithin is AppendJSON within a budget: ErrBudget when it does not reach.
+func (v Value) AppendWithin(dst []byte, b *Budget) ([]byte, error) { return v.appendJSON(dst, b, 0) }
+
 func (v Value) appendJSON(dst []byte, b *Budget, depth int) ([]byte, error) {
 	if v.obj == nil {
 		if v.raw == nil {
