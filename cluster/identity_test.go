@@ -140,7 +140,7 @@ func TestOutcomeAndLeaseRoundTrip(t *testing.T) {
 	}
 	l := fsm.Leased{
 		Slot: fsm.Slot{Node: fsm.NodeID{1}, Boot: 2, N: 3}, Task: fsm.TaskID{Exec: fsm.ExecID{Hi: 1}, Serial: 2}, Lease: 4, Queue: "q", Type: "t", Ref: "r",
-		Definition: "d", Retry: 1, Iteration: 2, Priority: -3, Correlation: "c", Worker: "w", Input: []byte("{}"), Scheduled: 5, ResponseMillis: 6, Hints: []fsm.Queue{"h"}, Wants: []string{"s", "t"},
+		Definition: "d", Retry: 1, Iteration: 2, Priority: -3, Correlation: "c", Worker: "w", Input: []byte("{}"), Scheduled: 5, ResponseMillis: 6, Hints: []fsm.Queue{"h"}, Index: 7, Wants: []string{"s", "t"},
 	}
 	w := &out{}
 	writeLeased(w, &l)

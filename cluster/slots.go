@@ -167,6 +167,7 @@ func writeLeased(w *out, l *fsm.Leased) {
 	w.int(int64(l.Scheduled))
 	w.int(int64(l.ResponseMillis))
 	w.queues(l.Hints)
+	w.num(l.Index)
 	w.strs(l.Wants)
 }
 
@@ -175,6 +176,6 @@ func readLeased(r *in) fsm.Leased {
 		Slot: r.slot(), Task: r.task(), Lease: fsm.Lease(r.fixed()),
 		Queue: fsm.Queue(r.str()), Type: r.str(), Ref: r.str(), Definition: r.str(), Correlation: r.str(), Worker: r.str(),
 		Retry: uint32(r.num()), Iteration: uint32(r.num()), Priority: int32(r.int()), Input: append([]byte(nil), r.bytes()...),
-		Scheduled: fsm.Millis(r.int()), ResponseMillis: fsm.Millis(r.int()), Hints: r.queues(), Wants: r.strs(),
+		Scheduled: fsm.Millis(r.int()), ResponseMillis: fsm.Millis(r.int()), Hints: r.queues(), Index: r.num(), Wants: r.strs(),
 	}
 }

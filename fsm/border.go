@@ -42,6 +42,7 @@ type Leased struct {
 	Scheduled      Millis  // cluster time at which the task was made
 	ResponseMillis Millis  // how long the worker may be silent; 0: no limit
 	Hints          []Queue // queues that can become ready when this task is finished
+	Index          uint64  // of the entry that gave it
 	// Wants names secrets and variables that the worker is to be told; Told is what
 	// View.Complete has found of them.
 	Wants []string

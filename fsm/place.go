@@ -329,7 +329,7 @@ func (s *State) grant(e *execution, t *task, o Offer) {
 		Slot: o.Slot, Task: t.id, Lease: lease, Queue: o.Queue, Type: shownType(n), Ref: visibleRef(s, t),
 		Definition: p.Name, Retry: t.retry, Iteration: t.iteration, Priority: e.priority, Correlation: e.corr,
 		Worker: o.Worker, Input: t.input.bytes(), Scheduled: t.scheduled,
-		ResponseMillis: addSeconds(0, tt.ResponseTimeout), Hints: s.hints(e, n.Reach), Wants: tt.RuntimeMetadata,
+		ResponseMillis: addSeconds(0, tt.ResponseTimeout), Hints: s.hints(e, n.Reach), Index: s.index, Wants: tt.RuntimeMetadata,
 	}
 	s.out.Grants = append(s.out.Grants, l)
 	s.emit(Event{Kind: TaskLeased, Exec: e.id, Serial: t.id.Serial, Ref: l.Ref, Task: t.status, Retry: t.retry,

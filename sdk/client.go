@@ -46,6 +46,7 @@ type Client struct {
 	tasks       apiv1connect.TaskServiceClient
 	workers     apiv1connect.WorkerServiceClient
 	queues      apiv1connect.QueueServiceClient
+	settings    apiv1connect.SettingServiceClient
 	cluster     apiv1connect.ClusterServiceClient
 }
 
@@ -147,6 +148,7 @@ func (c *Client) connect() {
 	c.tasks = apiv1connect.NewTaskServiceClient(via, base, opts)
 	c.workers = apiv1connect.NewWorkerServiceClient(via, base, opts)
 	c.queues = apiv1connect.NewQueueServiceClient(via, base, opts)
+	c.settings = apiv1connect.NewSettingServiceClient(via, base, opts)
 	c.cluster = apiv1connect.NewClusterServiceClient(via, base, opts)
 }
 
@@ -176,6 +178,9 @@ func (c *Client) Workers() apiv1connect.WorkerServiceClient { return c.workers }
 
 // Queues gives the raw service; see Definitions.
 func (c *Client) Queues() apiv1connect.QueueServiceClient { return c.queues }
+
+// Settings gives the raw service for secrets and variables; see Definitions.
+func (c *Client) Settings() apiv1connect.SettingServiceClient { return c.settings }
 
 // Cluster gives the raw service; see Definitions.
 func (c *Client) Cluster() apiv1connect.ClusterServiceClient { return c.cluster }

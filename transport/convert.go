@@ -185,6 +185,13 @@ func leased(m *apiv1.LeasedTask, l *fsm.Leased) {
 	m.Correlation = l.Correlation
 	m.Input = text(l.Input)
 	m.ResponseMillis = int64(l.ResponseMillis)
+	m.RuntimeMetadata = nil
+	if len(l.Told) > 0 {
+		m.RuntimeMetadata = make(map[string]string, len(l.Told))
+	}
+	for _, x := range l.Told {
+		m.RuntimeMetadata[x.Name] = x.Value
+	}
 }
 
 // queue converts q as read at now: the machine tells an age, clients an instant.

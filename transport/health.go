@@ -26,6 +26,7 @@ var services = map[string]bool{
 	apiv1connect.WorkerServiceName:     true,
 	apiv1connect.QueueServiceName:      true,
 	apiv1connect.ClusterServiceName:    true,
+	apiv1connect.SettingServiceName:    true,
 	grpchealth.HealthV1ServiceName:     true,
 }
 

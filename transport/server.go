@@ -89,6 +89,7 @@ func (s *Server) routes() {
 	s.mux.Handle(apiv1connect.NewWorkerServiceHandler(&workers{s}, stream))
 	s.mux.Handle(apiv1connect.NewQueueServiceHandler(&queues{s}, unary))
 	s.mux.Handle(apiv1connect.NewClusterServiceHandler(&cluster{s}, unary))
+	s.mux.Handle(apiv1connect.NewSettingServiceHandler(&settings{s}, unary))
 	s.mux.Handle(grpchealth.NewHandler(health{s}))
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)

@@ -43,6 +43,7 @@ type clients struct {
 	workers     apiv1connect.WorkerServiceClient
 	queues      apiv1connect.QueueServiceClient
 	cluster     apiv1connect.ClusterServiceClient
+	settings    apiv1connect.SettingServiceClient
 }
 
 func serve(t *testing.T, checks ...Check) *site {
@@ -93,6 +94,7 @@ func (s *site) clients(c *http.Client, opts ...connect.ClientOption) *clients {
 		workers:     apiv1connect.NewWorkerServiceClient(c, s.url, opts...),
 		queues:      apiv1connect.NewQueueServiceClient(c, s.url, opts...),
 		cluster:     apiv1connect.NewClusterServiceClient(c, s.url, opts...),
+		settings:    apiv1connect.NewSettingServiceClient(c, s.url, opts...),
 	}
 }
 

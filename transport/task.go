@@ -139,6 +139,7 @@ func (t *tasks) Poll(ctx context.Context, req *apiv1.PollTasksRequest) (*apiv1.P
 		t.s.handBack(got)
 		return nil, changeError(ctx.Err())
 	}
+	got = t.s.completed(ctx, got)
 	resp := &apiv1.PollTasksResponse{Tasks: make([]*apiv1.LeasedTask, len(got))}
 	for i := range got {
 		resp.Tasks[i] = &apiv1.LeasedTask{}

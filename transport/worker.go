@@ -244,7 +244,7 @@ func (ws *workStream) write(ctx context.Context) {
 			return
 		}
 		ws.gather(leases)
-		done := ws.fill(goElsewhere)
+		done := ws.fill(ctx, goElsewhere)
 		if len(ws.msg.Tasks)+len(ws.msg.Results) > 0 || goElsewhere {
 			if err := ws.conn.Send(&ws.msg); err != nil {
 				ws.s.handBack(ws.batch)
@@ -293,11 +293,16 @@ func (ws *workStream) add(l fsm.Leased) {
 }
 
 // fill makes the next message and reports whether it is the last.
-func (ws *workStream) fill(goElsewhere bool) (done bool) {
+func (ws *workStream) fill(ctx context.Context, goElsewhere bool) (done bool) {
 	if ws.box.isClosed() && len(ws.batch) > 0 {
 		// The worker has no way to report any more.
 		ws.s.handBack(ws.batch)
 		ws.batch = ws.batch[:0]
+	}
+	had := len(ws.batch)
+	ws.batch = ws.s.completed(ctx, ws.batch)
+	if back := had - len(ws.batch); back > 0 { // the worker still has room for them
+		ws.s.deps.Parking.Credit(ws.id, back)
 	}
 	ws.credit.Add(-int64(len(ws.batch)))
 	ws.msg.Tasks = ws.tasks.get(len(ws.batch))

@@ -48,7 +48,7 @@ wrong cluster or identity, 70 to 74 for faults that its log names.`,
 	g.flags(root)
 	root.AddCommand(
 		newDev(g), newServer(), newDemo(g), newBench(g),
-		newDefinition(g), newExecution(g), newTask(g), newWorker(g), newQueue(g), newCluster(g), newVersion(g),
+		newDefinition(g), newExecution(g), newTask(g), newWorker(g), newQueue(g), newSecret(g), newEnv(g), newCluster(g), newVersion(g),
 	)
 	return root
 }

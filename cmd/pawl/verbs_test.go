@@ -89,6 +89,7 @@ func TestVerbsCarryAnExecutionFromStartToEnd(t *testing.T) {
 	}
 	s.want(0, "queue", "pause", "paint")
 	s.want(0, "queue", "resume", "paint")
+	s.settings()
 	var polled struct {
 		Tasks []struct{ TaskID, Lease string }
 	}
@@ -122,6 +123,26 @@ func TestVerbsCarryAnExecutionFromStartToEnd(t *testing.T) {
 	s.want(0, "execution", "list", "--status", "TERMINATED")
 	s.want(0, "cluster", "status")
 	s.want(0, "version")
+}
+
+// settings sets, lists and forgets secrets and variables. A secret comes in by standard
+// input and never out again.
+func (s shell) settings() {
+	s.t.Helper()
+	if r := run(s.t, s.env, "s3cret\n", "secret", "put", "KEY"); r.code != 0 {
+		s.t.Errorf("pawl secret put: exit code %d\n%s", r.code, r.errs)
+	}
+	if r := s.want(0, "secret", "list"); !strings.Contains(r.out, "KEY") || strings.Contains(r.out, "s3cret") {
+		s.t.Errorf("pawl secret list: got %s", r.out)
+	}
+	s.want(0, "secret", "delete", "KEY")
+	s.want(exitNotFound, "secret", "delete", "KEY")
+	s.want(exitUsage, "secret", "put", "KEY")
+	s.want(0, "env", "put", "HOST", "example.org")
+	if r := s.want(0, "env", "list"); !strings.Contains(r.out, "example.org") {
+		s.t.Errorf("pawl env list: got %s", r.out)
+	}
+	s.want(0, "env", "delete", "HOST")
 }
 
 func TestWorkerRunsACommandAndStartWaitsForTheEnd(t *testing.T) {

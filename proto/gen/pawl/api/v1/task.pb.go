@@ -416,8 +416,10 @@ type LeasedTask struct {
 	// The lease ends when nothing is heard for this long; 0: never. Count it from the
 	// arrival of the task.
 	ResponseMillis int64 `protobuf:"varint,14,opt,name=response_millis,json=responseMillis,proto3" json:"response_millis,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Secrets and variables that the task type's runtimeMetadata names, by name.
+	RuntimeMetadata map[string]string `protobuf:"bytes,15,rep,name=runtime_metadata,json=runtimeMetadata,proto3" json:"runtime_metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *LeasedTask) Reset() {
@@ -546,6 +548,13 @@ func (x *LeasedTask) GetResponseMillis() int64 {
 		return x.ResponseMillis
 	}
 	return 0
+}
+
+func (x *LeasedTask) GetRuntimeMetadata() map[string]string {
+	if x != nil {
+		return x.RuntimeMetadata
+	}
+	return nil
 }
 
 type GetTaskRequest struct {
@@ -1355,7 +1364,7 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\x06FAILED\x10\x06\x12\x1e\n" +
 	"\x1aFAILED_WITH_TERMINAL_ERROR\x10\a\x12\r\n" +
 	"\tTIMED_OUT\x10\b\x12\f\n" +
-	"\bCANCELED\x10\t\"\xa5\x03\n" +
+	"\bCANCELED\x10\t\"\xc2\x04\n" +
 	"\n" +
 	"LeasedTask\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12!\n" +
@@ -1374,7 +1383,11 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\vcorrelation\x18\v \x01(\tR\vcorrelation\x12\x14\n" +
 	"\x05input\x18\f \x01(\tR\x05input\x128\n" +
 	"\tscheduled\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tscheduled\x12'\n" +
-	"\x0fresponse_millis\x18\x0e \x01(\x03R\x0eresponseMillis\"P\n" +
+	"\x0fresponse_millis\x18\x0e \x01(\x03R\x0eresponseMillis\x12W\n" +
+	"\x10runtime_metadata\x18\x0f \x03(\v2,.pawl.api.v1.LeasedTask.RuntimeMetadataEntryR\x0fruntimeMetadata\x1aB\n" +
+	"\x14RuntimeMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
 	"\x0eGetTaskRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12%\n" +
 	"\x04read\x18\x02 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"T\n" +
@@ -1451,7 +1464,7 @@ func file_pawl_api_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_pawl_api_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pawl_api_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_pawl_api_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_pawl_api_v1_task_proto_goTypes = []any{
 	(Task_Status)(0),              // 0: pawl.api.v1.Task.Status
 	(*Task)(nil),                  // 1: pawl.api.v1.Task
@@ -1468,38 +1481,40 @@ var file_pawl_api_v1_task_proto_goTypes = []any{
 	(*ExtendTaskResponse)(nil),    // 12: pawl.api.v1.ExtendTaskResponse
 	(*PollTasksRequest)(nil),      // 13: pawl.api.v1.PollTasksRequest
 	(*PollTasksResponse)(nil),     // 14: pawl.api.v1.PollTasksResponse
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*Read)(nil),                  // 16: pawl.api.v1.Read
+	nil,                           // 15: pawl.api.v1.LeasedTask.RuntimeMetadataEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Read)(nil),                  // 17: pawl.api.v1.Read
 }
 var file_pawl_api_v1_task_proto_depIdxs = []int32{
 	0,  // 0: pawl.api.v1.Task.status:type_name -> pawl.api.v1.Task.Status
-	15, // 1: pawl.api.v1.Task.scheduled:type_name -> google.protobuf.Timestamp
-	15, // 2: pawl.api.v1.Task.started:type_name -> google.protobuf.Timestamp
-	15, // 3: pawl.api.v1.Task.ended:type_name -> google.protobuf.Timestamp
-	15, // 4: pawl.api.v1.Task.updated:type_name -> google.protobuf.Timestamp
-	15, // 5: pawl.api.v1.Task.due:type_name -> google.protobuf.Timestamp
-	15, // 6: pawl.api.v1.LeasedTask.scheduled:type_name -> google.protobuf.Timestamp
-	16, // 7: pawl.api.v1.GetTaskRequest.read:type_name -> pawl.api.v1.Read
-	1,  // 8: pawl.api.v1.GetTaskResponse.task:type_name -> pawl.api.v1.Task
-	0,  // 9: pawl.api.v1.UpdateTaskRequest.status:type_name -> pawl.api.v1.Task.Status
-	2,  // 10: pawl.api.v1.PollTasksResponse.tasks:type_name -> pawl.api.v1.LeasedTask
-	3,  // 11: pawl.api.v1.TaskService.Get:input_type -> pawl.api.v1.GetTaskRequest
-	5,  // 12: pawl.api.v1.TaskService.Complete:input_type -> pawl.api.v1.CompleteTaskRequest
-	7,  // 13: pawl.api.v1.TaskService.Fail:input_type -> pawl.api.v1.FailTaskRequest
-	9,  // 14: pawl.api.v1.TaskService.Update:input_type -> pawl.api.v1.UpdateTaskRequest
-	11, // 15: pawl.api.v1.TaskService.Extend:input_type -> pawl.api.v1.ExtendTaskRequest
-	13, // 16: pawl.api.v1.TaskService.Poll:input_type -> pawl.api.v1.PollTasksRequest
-	4,  // 17: pawl.api.v1.TaskService.Get:output_type -> pawl.api.v1.GetTaskResponse
-	6,  // 18: pawl.api.v1.TaskService.Complete:output_type -> pawl.api.v1.CompleteTaskResponse
-	8,  // 19: pawl.api.v1.TaskService.Fail:output_type -> pawl.api.v1.FailTaskResponse
-	10, // 20: pawl.api.v1.TaskService.Update:output_type -> pawl.api.v1.UpdateTaskResponse
-	12, // 21: pawl.api.v1.TaskService.Extend:output_type -> pawl.api.v1.ExtendTaskResponse
-	14, // 22: pawl.api.v1.TaskService.Poll:output_type -> pawl.api.v1.PollTasksResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 1: pawl.api.v1.Task.scheduled:type_name -> google.protobuf.Timestamp
+	16, // 2: pawl.api.v1.Task.started:type_name -> google.protobuf.Timestamp
+	16, // 3: pawl.api.v1.Task.ended:type_name -> google.protobuf.Timestamp
+	16, // 4: pawl.api.v1.Task.updated:type_name -> google.protobuf.Timestamp
+	16, // 5: pawl.api.v1.Task.due:type_name -> google.protobuf.Timestamp
+	16, // 6: pawl.api.v1.LeasedTask.scheduled:type_name -> google.protobuf.Timestamp
+	15, // 7: pawl.api.v1.LeasedTask.runtime_metadata:type_name -> pawl.api.v1.LeasedTask.RuntimeMetadataEntry
+	17, // 8: pawl.api.v1.GetTaskRequest.read:type_name -> pawl.api.v1.Read
+	1,  // 9: pawl.api.v1.GetTaskResponse.task:type_name -> pawl.api.v1.Task
+	0,  // 10: pawl.api.v1.UpdateTaskRequest.status:type_name -> pawl.api.v1.Task.Status
+	2,  // 11: pawl.api.v1.PollTasksResponse.tasks:type_name -> pawl.api.v1.LeasedTask
+	3,  // 12: pawl.api.v1.TaskService.Get:input_type -> pawl.api.v1.GetTaskRequest
+	5,  // 13: pawl.api.v1.TaskService.Complete:input_type -> pawl.api.v1.CompleteTaskRequest
+	7,  // 14: pawl.api.v1.TaskService.Fail:input_type -> pawl.api.v1.FailTaskRequest
+	9,  // 15: pawl.api.v1.TaskService.Update:input_type -> pawl.api.v1.UpdateTaskRequest
+	11, // 16: pawl.api.v1.TaskService.Extend:input_type -> pawl.api.v1.ExtendTaskRequest
+	13, // 17: pawl.api.v1.TaskService.Poll:input_type -> pawl.api.v1.PollTasksRequest
+	4,  // 18: pawl.api.v1.TaskService.Get:output_type -> pawl.api.v1.GetTaskResponse
+	6,  // 19: pawl.api.v1.TaskService.Complete:output_type -> pawl.api.v1.CompleteTaskResponse
+	8,  // 20: pawl.api.v1.TaskService.Fail:output_type -> pawl.api.v1.FailTaskResponse
+	10, // 21: pawl.api.v1.TaskService.Update:output_type -> pawl.api.v1.UpdateTaskResponse
+	12, // 22: pawl.api.v1.TaskService.Extend:output_type -> pawl.api.v1.ExtendTaskResponse
+	14, // 23: pawl.api.v1.TaskService.Poll:output_type -> pawl.api.v1.PollTasksResponse
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_task_proto_init() }
@@ -1514,7 +1529,7 @@ func file_pawl_api_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_task_proto_rawDesc), len(file_pawl_api_v1_task_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
