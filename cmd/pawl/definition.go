@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -39,6 +41,15 @@ func (d doc) title() string {
 	}
 	plan, _ := def.Compile(d.source)
 	return fmt.Sprintf("definition %s version %d", plan.Name, plan.Version)
+}
+
+// finding is a problem of the document as one of its file.
+func (d doc) finding(p def.Problem) finding {
+	path := d.at
+	if p.Path != "" && path != "" && p.Path[0] != '[' {
+		path += "."
+	}
+	return finding{Path: path + p.Path, Message: p.Message}
 }
 
 // readDocuments reads files, JSON or YAML, that each hold one document or a list of
@@ -97,7 +108,10 @@ shape. All are checked before the first is sent, so that nothing is half registe
 						return err
 					}
 				}
-				return applyAll(ctx, g, cmd, c, docs, overwrite)
+				if err := checkAsks(ctx, c, docs); err != nil {
+					return err
+				}
+				return applyAll(ctx, g, cmd, c, typesFirst(docs), overwrite)
 			})
 		},
 	}
@@ -155,6 +169,62 @@ func checkTaken(ctx context.Context, c *pawl.Client, docs []doc) error {
 		return &findingsError{summary: "nothing was registered", code: exitRefused, findings: found}
 	}
 	return nil
+}
+
+// checkAsks looks for what definitions leave to task types: it must be in a task type of
+// the same files, or in one that is registered.
+func checkAsks(ctx context.Context, c *pawl.Client, docs []doc) error {
+	brought := map[string]*def.TaskType{}
+	for _, d := range docs {
+		if t, _ := def.ParseTaskType(d.source); d.shape == def.ShapeTaskType && t != nil {
+			brought[t.Name] = t
+		}
+	}
+	var found []finding
+	for _, d := range docs {
+		plan, _ := def.Compile(d.source)
+		if d.shape != def.ShapeWorkflow || plan == nil {
+			continue
+		}
+		for _, a := range plan.Asks {
+			t, err := brought[a.Name], error(nil)
+			if t == nil {
+				if t, err = registeredType(ctx, c, a.Name); err != nil {
+					return err
+				}
+			}
+			if t == nil || !a.Given(t) {
+				f := d.finding(a.Problem)
+				f.File = d.file
+				found = append(found, f)
+			}
+		}
+	}
+	if len(found) > 0 {
+		return &findingsError{summary: "nothing was registered", code: exitRefused, findings: found}
+	}
+	return nil
+}
+
+// registeredType gives a task type as the cluster has it, nil when it has none.
+func registeredType(ctx context.Context, c *pawl.Client, name string) (*def.TaskType, error) {
+	res, err := c.Definitions().GetTaskType(ctx, &apiv1.GetTaskTypeRequest{Name: name})
+	if errors.Is(err, pawl.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, _ := def.ParseTaskType([]byte(res.TaskType.Source))
+	return t, nil
+}
+
+// typesFirst puts task types before the definitions that may need them.
+func typesFirst(docs []doc) []doc {
+	slices.SortStableFunc(docs, func(a, b doc) int {
+		return cmp.Compare(b.shape, a.shape) // of the two that can be registered, task types have the higher
+	})
+	return docs
 }
 
 func applyAll(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, docs []doc, overwrite bool) error {

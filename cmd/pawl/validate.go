@@ -85,11 +85,7 @@ func problemsOf(d doc) []finding {
 	}
 	var out []finding
 	for _, p := range d.shape.Problems(d.source) {
-		path := d.at
-		if p.Path != "" && path != "" && p.Path[0] != '[' {
-			path += "."
-		}
-		out = append(out, finding{Path: path + p.Path, Message: p.Message})
+		out = append(out, d.finding(p))
 	}
 	return out
 }

@@ -72,5 +72,8 @@ func TestApplyTakesYAML(t *testing.T) {
 	if !strings.Contains(r.out, "COMPLETED") {
 		t.Errorf("got %s", r.out)
 	}
+	// A task type of the same file may bring what a step leaves to it.
+	s.want(0, "definition", "apply", write(t, "h.yaml", "- {name: h, tasks: [{name: call, taskReferenceName: c, type: HTTP}]}\n"+
+		"- {name: call, inputTemplate: {uri: 'http://localhost'}}\n"))
 	s.want(exitRefused, "definition", "apply", write(t, "s.yaml", "name: s\ncronExpression: '@daily'\nstartWorkflowRequest: {name: w}\n"))
 }
