@@ -175,11 +175,7 @@ func (s *State) doItem(i item) (again bool) {
 	case itemEnd:
 		s.endChild(e, i.reason)
 	case itemReport:
-		if s.early(e.parent.Exec) { // its counters do not stand yet
-			s.push(i)
-			return true
-		}
-		s.reportParent(e)
+		return s.tellParent(e, i)
 	case itemFailure:
 		s.startFailure(e, i)
 	case itemAdmit:
@@ -312,6 +308,9 @@ func (s *State) redo(e *execution) {
 		t, _ := s.tasks.get(id)
 		if c, ok := s.executions.get(t.child); ok && c.status.Terminal() {
 			s.scratch.soon = append(s.scratch.soon, item{kind: itemReport, exec: c.id})
+			if c.sweep == sweepPurging {
+				s.scratch.soon = append(s.scratch.soon, item{kind: itemPurge, exec: c.id})
+			}
 		}
 	}
 }

@@ -53,8 +53,11 @@ func (s *State) purge(e *execution, i item) (again bool) {
 		return false
 	}
 	s.dropHeld(e)
-	if s.removeLast(e, 0) || s.heldAny(e) || s.tellParent(e) {
+	if s.removeLast(e, 0) || s.heldAny(e) {
 		s.push(i)
+		return true
+	}
+	if s.tellParent(e, i) {
 		return true
 	}
 	s.disarmExecution(s.executions.mut(e))
@@ -84,12 +87,16 @@ func (s *State) removeLast(e *execution, from uint32) (more bool) {
 	return more
 }
 
-// tellParent tells the parent how an execution ended, if its record still waits. It
-// reports whether that has to wait.
-func (s *State) tellParent(e *execution) (wait bool) {
-	if s.early(e.parent.Exec) {
-		return true
+// tellParent does an item that tells the parent how an execution ended, or puts it off
+// until the parent's counters stand. A parent at fault asks itself when it is resumed.
+func (s *State) tellParent(e *execution, i item) (wait bool) {
+	p, ok := s.executions.get(e.parent.Exec)
+	if !ok || !p.early() {
+		s.reportParent(e)
+		return false
 	}
-	s.reportParent(e)
-	return false
+	if !p.faulted {
+		s.push(i)
+	}
+	return true
 }
