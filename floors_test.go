@@ -39,6 +39,8 @@ var floors = map[string][]string{
 
 	"transport/document": nil,
 
+	"jepsen/behaviour": {"fsm", "fsm/def", "fsm/expr", "builtin"},
+
 	"sdk":             {"proto/gen"},
 	"sdk/sdktest":     {"sdk", "cmd/pawl/server"},
 	"examples/order":  {"sdk"},
