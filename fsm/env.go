@@ -172,7 +172,7 @@ func (v *taskEnv) getMore(key string) (expr.Value, bool) {
 	case "workerId":
 		return quotedUnless(t.worker == "", t.worker), true
 	case "iteration":
-		return number(int64(t.iteration)), true
+		return number(int64(shownIteration(v.s.nodeOf(v.e, t.node), t))), true
 	}
 	return expr.Value{}, false
 }
@@ -317,6 +317,14 @@ func effective(e *execution, t *task) TaskStatus {
 		return TaskStatusCanceled
 	}
 	return t.status
+}
+
+// shownIteration is the round that a record belongs to. A loop shows the one it is in.
+func shownIteration(n *def.Node, t *task) uint32 {
+	if n.Kind == def.DoWhile {
+		return t.loops.cur
+	}
+	return t.iteration
 }
 
 func shownType(n *def.Node) string {

@@ -253,6 +253,9 @@ func (s *State) terminateByTask(r *run, t *task) {
 	done := s.tasks.mut(s.taskAt(r.e, t.id.Serial))
 	done.executed = true
 	s.settle(r, done)
+	if status != Completed {
+		r.e.failedTask = t.id.Serial
+	}
 	s.end(r, status, reason, ending{output: &done.output, fixed: true})
 }
 

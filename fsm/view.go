@@ -119,7 +119,7 @@ func (v View) brief(e *execution, t *task) TaskInfo {
 	n := v.s.nodeOf(e, t.node)
 	i := TaskInfo{
 		ID: t.id, Ref: visibleRef(v.s, t), Name: shownName(n), Type: shownType(n), Kind: n.Type,
-		Status: effective(e, t), Seq: t.seq, Retry: t.retry, Iteration: t.iteration, Retried: t.retried,
+		Status: effective(e, t), Seq: t.seq, Retry: t.retry, Iteration: shownIteration(n, t), Retried: t.retried,
 		Executed: t.executed, Scheduled: t.scheduled, Started: t.start, Ended: t.end, Updated: t.updated,
 		Reason: t.reason, Worker: t.worker, Lease: t.lease,
 		DoneLease: t.doneLease, Unfenced: t.unfenced, Child: t.child, Polls: t.polls, StartDelay: t.startDelay,

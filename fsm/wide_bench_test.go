@@ -45,8 +45,8 @@ func wideFork(s *State, index *uint64, now *Millis, n int) (ExecID, []Leased) {
 	return id, grants
 }
 
-// heap is the memory that is in use.
-func heap() float64 {
+// heapMiB is the memory that is in use.
+func heapMiB() float64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -61,7 +61,7 @@ func BenchmarkWholeFork(b *testing.B) {
 		b.Run(fmt.Sprint(width), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				before := heap()
+				before := heapMiB()
 				b.StartTimer()
 				s := New(1)
 				index, now := uint64(1), Millis(1000)
@@ -70,7 +70,7 @@ func BenchmarkWholeFork(b *testing.B) {
 					b.Fatalf("%d of %d tasks leased", len(grants), width)
 				}
 				b.StopTimer()
-				open := heap()
+				open := heapMiB()
 				b.StartTimer()
 				longest := time.Duration(0)
 				for at := 0; at < width; at += 64 {
@@ -139,7 +139,7 @@ func BenchmarkWholeLoop(b *testing.B) {
 			b.Fatalf("%d iterations", n)
 		}
 		b.StopTimer()
-		b.ReportMetric(heap()*1024/iterations, "KiB/iteration")
+		b.ReportMetric(heapMiB()*1024/iterations, "KiB/iteration")
 		b.StartTimer()
 		runtime.KeepAlive(s)
 	}

@@ -22,7 +22,7 @@ func (e *Exec) Records() []Record {
 	for _, t := range e.tasks {
 		r := Record{
 			Key: t.Key(), Ref: t.Name(), Status: t.Status, Type: t.Type, Kind: t.step.Type, Reason: t.Reason,
-			Seq: t.Seq, Retry: t.Retry, RetriedOf: "none", Iteration: t.Iteration, Retried: t.retried, Executed: t.executed,
+			Seq: t.Seq, Retry: t.Retry, RetriedOf: "none", Iteration: t.shownIteration(), Retried: t.retried, Executed: t.executed,
 			Input: canonical(t.Input), Output: canonical(t.output()),
 		}
 		if t.Of != nil {

@@ -94,7 +94,7 @@ func (t *Task) document() map[string]any {
 		"status":            t.Status,
 		"taskType":          t.Type,
 		"retryCount":        json.Number(fmt.Sprint(t.Retry)),
-		"iteration":         json.Number(fmt.Sprint(t.Iteration)),
+		"iteration":         json.Number(fmt.Sprint(t.shownIteration())),
 		"referenceTaskName": t.Name(),
 	}
 }
@@ -193,4 +193,12 @@ func object(source []byte) map[string]any {
 		m = map[string]any{}
 	}
 	return m
+}
+
+// shownIteration is the round that a record shows: a loop the one that it is in (B62).
+func (t *Task) shownIteration() int {
+	if t.step.Type == "DO_WHILE" {
+		return t.round
+	}
+	return t.Iteration
 }
