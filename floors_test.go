@@ -42,12 +42,12 @@ var floors = map[string][]string{
 	"jepsen/behaviour": {"fsm", "fsm/def", "fsm/expr", "builtin"},
 
 	"sdk":             {"proto/gen"},
-	"sdk/sdktest":     {"sdk", "cmd/pawl/server"},
+	"sdk/sdktest":     {"sdk", "cmd/pawl/server", "builtin"},
 	"examples/order":  {"sdk"},
 	"jepsen/model":    nil,
 	"cmd/protogen":    nil,
-	"cmd/pawl/server": {"fsm", "fsm/def", "cluster", "cluster/disk", "cluster/guard", "cluster/wal", "cluster/stable", "cluster/snap", "cluster/peer", "cluster/gossip", "scheduler", "transport"},
-	"cmd/pawl":        {"cmd/pawl/server", "sdk", "proto/gen", "examples/order", "fsm/def", "cluster/guard", "transport/document"},
+	"cmd/pawl/server": {"fsm", "fsm/def", "cluster", "cluster/disk", "cluster/guard", "cluster/wal", "cluster/stable", "cluster/snap", "cluster/peer", "cluster/gossip", "scheduler", "builtin", "transport"},
+	"cmd/pawl":        {"cmd/pawl/server", "builtin", "sdk", "proto/gen", "examples/order", "fsm/def", "cluster/guard", "transport/document"},
 }
 
 // testOnly lists what test files may import besides.

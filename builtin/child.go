@@ -64,7 +64,10 @@ func ServeChild(in io.Reader, out io.Writer) int {
 	requests := make(chan request)
 	go receive(in, requests)
 	for r := range requests {
-		if err := writeFrame(out, answer(&r)); err != nil {
+		overrun := time.AfterFunc(r.Limit+grace, func() { os.Exit(exitOverrun) })
+		o := answer(&r)
+		overrun.Stop()
+		if err := writeFrame(out, o); err != nil {
 			return 1
 		}
 		if used() > keptMemory {
@@ -86,8 +89,6 @@ func receive(in io.Reader, requests chan<- request) {
 }
 
 func answer(r *request) Outcome {
-	overrun := time.AfterFunc(r.Limit+grace, func() { os.Exit(exitOverrun) })
-	defer overrun.Stop()
 	if r.Check {
 		return check(&r.Job)
 	}

@@ -39,6 +39,7 @@ func compileScript(j *Job) (program *goja.Program, o Outcome) {
 		return nil, failed(Unparsed, "SyntaxError: Unexpected token }")
 	}
 	if err == nil {
+		repair(tree, src)
 		program, err = goja.CompileAST(tree, false)
 	}
 	if err != nil {
@@ -97,7 +98,7 @@ func runScript(j *Job, limit time.Duration) (o Outcome) {
 		}
 	}()
 	w := newResultWriter(vm) // before the script can change what it uses
-	if err := vm.Set("$", toScript(vm, j.Input)); err != nil {
+	if err := errors.Join(addEqual(vm), addListMethods(vm), vm.Set("$", toScript(vm, j.Input))); err != nil {
 		return failed(Thrown, err.Error())
 	}
 	value, err := vm.RunProgram(program)
@@ -169,4 +170,20 @@ func line(stack []goja.StackFrame) int32 {
 		}
 	}
 	return 0
+}
+
+// addListMethods gives arrays what the lists of a Java host have and definitions in use
+// call: get and size. Loops over the keys of an array do not see them.
+func addListMethods(vm *goja.Runtime) error {
+	proto := vm.Get("Array").(*goja.Object).Get("prototype").(*goja.Object)
+	get := vm.ToValue(func(c goja.FunctionCall) goja.Value {
+		return c.This.ToObject(vm).Get(c.Argument(0).String())
+	})
+	size := vm.ToValue(func(c goja.FunctionCall) goja.Value {
+		return c.This.ToObject(vm).Get("length")
+	})
+	return errors.Join(
+		proto.DefineDataProperty("get", get, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE),
+		proto.DefineDataProperty("size", size, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE),
+	)
 }

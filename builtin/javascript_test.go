@@ -26,6 +26,7 @@ func TestScriptsHaveTheValueOfTheirLastStatement(t *testing.T) {
 		{"JSON.stringify({n: $.a})", `"{\"n\":2}"`},
 		{"Object.keys($).length", "8"},
 		{"$.l.map(x => x).concat([3])", "[1,[2],3]"},
+		{"$.l.get(0) + $.l.size()", "3"}, {"$.l.get(9)", "null"}, {"var n = 0; for (var k in $.l) n++; n", "2"}, // B64: as lists of a Java host
 		{"let {a, ...rest} = $; a ?? 1; a?.b", "null"},
 		{"class A { #p = 4; get p() { return this.#p } } new A().p", "4"},
 		{"$.s", `"ä😀"`},

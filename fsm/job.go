@@ -105,6 +105,7 @@ func (s *State) grantJob(e *execution, t *task, o Offer) bool {
 		Slot: o.Slot, Task: t.id, Lease: lease, Queue: o.Queue, Type: string(t.job.queue()), Ref: visibleRef(s, t),
 		Definition: s.planOf(e).Name, Retry: t.retry, Iteration: t.iteration, Priority: e.priority, Correlation: e.corr,
 		Worker: o.Worker, Input: input, Scheduled: t.scheduled, ResponseMillis: jobLease, Hints: s.hints(e, n.Reach),
+		Index: s.index,
 	})
 	return true
 }

@@ -178,6 +178,9 @@ func checkSpec(s *fsm.SlotSpec, queues string) error {
 		if q == "" || len(q) > maxQueueName {
 			return badField(queues, "a name must have 1 to 511 bytes")
 		}
+		if q[0] == '$' {
+			return badField(queues, "names that begin with $ are the server's own")
+		}
 	}
 	if len(s.Worker) > fsm.MaxName {
 		return badField("worker", "must have at most 255 bytes")

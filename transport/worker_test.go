@@ -266,6 +266,7 @@ func TestWorkerStreamRefusesWhatIsMalformed(t *testing.T) {
 	}{
 		"no hello":       {[]*apiv1.WorkRequest{{Credit: 1}}, "hello"},
 		"no queues":      {[]*apiv1.WorkRequest{{Hello: &apiv1.Hello{}}}, "hello.queues"},
+		"server's queue": {[]*apiv1.WorkRequest{{Hello: &apiv1.Hello{Queues: []string{"a", "$script"}}}}, "hello.queues"},
 		"empty queue":    {[]*apiv1.WorkRequest{{Hello: &apiv1.Hello{Queues: []string{""}}}}, "hello.queues"},
 		"credit":         {[]*apiv1.WorkRequest{{Hello: good.Hello, Credit: -1}}, "credit"},
 		"more credit":    {[]*apiv1.WorkRequest{{Hello: good.Hello, Credit: maxCredit}, {Credit: 1}}, "credit"},

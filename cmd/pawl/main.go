@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pawlhq/pawl/builtin"
 )
 
 // version is set at release.
@@ -48,9 +50,17 @@ wrong cluster or identity, 70 to 74 for faults that its log names.`,
 	g.flags(root)
 	root.AddCommand(
 		newDev(g), newServer(), newDemo(g), newBench(g),
-		newDefinition(g), newExecution(g), newTask(g), newWorker(g), newQueue(g), newSecret(g), newEnv(g), newCluster(g), newVersion(g),
+		newDefinition(g), newExecution(g), newTask(g), newWorker(g), newQueue(g), newSecret(g), newEnv(g), newCluster(g), newVersion(g), newEvalWorker(),
 	)
 	return root
+}
+
+// newEvalWorker is what a server starts to evaluate scripts in.
+func newEvalWorker() *cobra.Command {
+	return &cobra.Command{
+		Use: builtin.ChildArgument, Short: "Evaluate scripts for a server, which starts this itself", Hidden: true, Args: noArgs,
+		Run: func(*cobra.Command, []string) { os.Exit(builtin.ServeChild(os.Stdin, os.Stdout)) },
+	}
 }
 
 func newVersion(g *globals) *cobra.Command {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/builtin"
 )
 
 // asProgram makes this test binary run as the program itself, so that tests start real
@@ -17,7 +19,7 @@ import (
 const asProgram = "TEST_RUN_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(asProgram) != "" || builtin.IsChild() { // a child has no environment
 		main()
 		os.Exit(0)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pawlhq/pawl/builtin"
 	"github.com/pawlhq/pawl/cluster"
 	"github.com/pawlhq/pawl/cluster/disk"
 	"github.com/pawlhq/pawl/fsm"
@@ -33,6 +34,10 @@ type Options struct {
 	Version string
 	// Quick makes log files small, for nodes that live in memory or in a test.
 	Quick bool
+	// Evaluator starts a child that evaluates scripts: a program that calls
+	// builtin.ServeChild, and its arguments. This program with builtin.ChildArgument
+	// when empty.
+	Evaluator []string
 }
 
 // quickSegment is the size of a log file of a quick node: small enough to open at once.
@@ -43,6 +48,8 @@ type Node struct {
 	log    *slog.Logger
 	parts  *cluster.Parts
 	sched  *scheduler.Scheduler
+	pool   *builtin.Pool
+	jobs   *builtin.Workers
 	api    *transport.Server
 	ln     net.Listener
 	finder *finder
@@ -66,6 +73,9 @@ var (
 	_ transport.Views         = (*cluster.Reads)(nil)
 	_ transport.Parking       = (*scheduler.Scheduler)(nil)
 	_ transport.Events        = (*cluster.Cursor)(nil)
+	_ builtin.Parking         = (*scheduler.Scheduler)(nil)
+	_ builtin.Proposer        = (*cluster.Proposer)(nil)
+	_ builtin.Views           = (*cluster.Reads)(nil)
 )
 
 // Open builds a node from its configuration and what its folder holds. It returns when
@@ -108,6 +118,11 @@ func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node
 		finder.stop()
 		return nil, errors.Join(err, cluster.Close(ctx, n.parts))
 	}
+	if n.pool, err = builtin.NewPool(builtin.PoolConfig{Command: opts.Evaluator, Log: opts.Log}); err != nil {
+		finder.stop()
+		return nil, errors.Join(err, cluster.Close(ctx, n.parts))
+	}
+	n.jobs = builtin.NewWorkers("$builtin@"+n.parts.Node.String(), n.pool, n.sched, n.parts.Proposer, n.parts.Reads, opts.Log)
 	n.finder = finder
 	n.api = transport.New(transport.Deps{
 		Proposer: n.parts.Proposer, Views: n.parts.Reads, Parking: n.sched, Cluster: (*members)(n.parts), Log: opts.Log,
@@ -194,6 +209,8 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stopServing()
 	served := make(chan error, 1)
 	go func() { served <- n.api.Serve(serving, n.ln) }()
+	var jobs sync.WaitGroup
+	jobs.Go(func() { n.jobs.Run(inner, serving.Done()) })
 	var cause error
 	select {
 	case <-ctx.Done():
@@ -211,6 +228,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	stopServing()
 	cause = errors.Join(cause, <-served)
+	jobs.Wait()
+	n.pool.Close()
 	n.finder.stop()
 	cause = errors.Join(cause, cluster.Close(closing, n.parts))
 	cancel()
