@@ -1,6 +1,9 @@
 package fsm
 
-import "github.com/pawlhq/pawl/fsm/expr"
+import (
+	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/expr"
+)
 
 // itemKind says what an agenda item does. Numbers are stored.
 type itemKind uint8
@@ -235,12 +238,16 @@ func (s *State) expandMore(e *execution, i item) (again bool) {
 		return false
 	}
 	n := s.nodeOf(e, t.node)
-	if int(t.done) >= len(n.Heads) {
+	if !unexpanded(t, n) {
 		return false
 	}
 	r := s.enter(e)
-	s.expand(r, s.tasks.mut(t), n, 0)
-	again = !r.stop && int(s.taskAt(r.e, i.serial).done) < len(n.Heads)
+	if n.Kind == def.DynamicFork {
+		s.expandMembers(r, t, 0)
+	} else {
+		s.expand(r, s.tasks.mut(t), n, 0)
+	}
+	again = !r.stop && unexpanded(s.taskAt(r.e, i.serial), n)
 	s.leave(r)
 	return again
 }

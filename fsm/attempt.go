@@ -42,7 +42,7 @@ func (s *State) remakeTask(r *run, ref nodeRef, n *def.Node, loop, iteration uin
 func (s *State) tryAgain(r *run, t *task) {
 	before := r.e.nextSerial
 	r.as = &attempt{retry: t.retry + 1, retriedOf: t.id.Serial}
-	s.make(r, t.node, t.loop, t.iteration)
+	s.makeStep(r, step{node: t.node, ref: t.ref, member: t.member, loop: t.loop, iteration: t.iteration}, 0)
 	if r.e.nextSerial > before {
 		s.tasks.mut(t).retried = true
 	}
@@ -58,11 +58,11 @@ func (s *State) remake(r *run, t *task, retry uint32, input Data) {
 	if s.nodeOf(r.e, t.node).Kind == def.SubWorkflow {
 		as.input = childInput(input)
 	}
-	node, loop, iteration := t.node, t.loop, t.iteration
+	st := step{node: s.base(r.e, t.node), ref: t.ref, member: t.member, loop: t.loop, iteration: t.iteration}
 	s.emit(Event{Kind: TaskReopened, Exec: r.e.id, Serial: as.serial, Ref: visibleRef(s, t), Retry: retry})
 	s.removeTask(r.e, t)
 	r.as = as
-	s.make(r, node, loop, iteration)
+	s.makeStep(r, st, 0)
 }
 
 // childInput is the input of a child from that of its record, which shows it as a

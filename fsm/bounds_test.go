@@ -74,6 +74,91 @@ func TestFinishingOneTaskTouchesAFewRecordsHoweverWideTheFork(t *testing.T) {
 	}
 }
 
+// forkedWide is a dynamic fork of as many alike members as its input says.
+const forkedWide = `{"name":"forked","version":1,"schemaVersion":2,"tasks":[
+ {"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskName":"a","forkTaskInputs":"${workflow.input.i}"}},
+ {"name":"j","taskReferenceName":"j","type":"JOIN"}]}`
+
+func TestFinishingOneMemberTouchesAFewRecordsHoweverWideTheDynamicFork(t *testing.T) {
+	for _, width := range []int{10, 1000, 100_000} {
+		w := newTwin(t)
+		w.restoreEvery = 1 << 40
+		w.define(forkedWide)
+		id := w.start("forked", `{"i":[`+strings.TrimSuffix(strings.Repeat("1,", width), ",")+`]}`)
+		if n := w.settle(); n > entryBound {
+			t.Errorf("width %d: an entry of the start changed %d rows and records", width, n)
+		}
+		w.slot++
+		_, out := w.changes(&Entry{Offers: []Offer{{Slot: Slot{Node: testNode, N: w.slot}, Queue: "a"}}})
+		n, _ := w.changes(&Entry{Commands: []*Command{{Body: &CompleteTask{Task: out.Grants[0].Task, Lease: out.Grants[0].Lease, Output: []byte(`{"a":1}`)}}}})
+		t.Logf("width %d: %d changes", width, n)
+		if n > 16 {
+			t.Errorf("width %d: finishing one task changed %d rows and records", width, n)
+		}
+		if e := w.execution(id); e.Tasks != width+2 {
+			t.Errorf("width %d: %d records", width, e.Tasks)
+		}
+	}
+}
+
+func TestAWideDynamicForkMayFailPauseAndEndWhileItIsMade(t *testing.T) {
+	for what, verb := range map[string]func(w *twin, id ExecID){
+		"terminate": func(w *twin, id ExecID) { w.must(&TerminateExecution{Exec: id}) },
+		"fail": func(w *twin, id ExecID) {
+			w.must(&UpdateTask{Task: TaskID{Exec: id, Serial: 2}, Status: TaskStatusFailedTerminal, Reason: "down"})
+			w.tick(0)
+			if e := w.execution(id); e.Status != Failed || e.Tasks > 3100 {
+				w.t.Fatalf("got %s with %d records", e.Status, e.Tasks)
+			}
+			w.must(&RetryExecution{Exec: id})
+		},
+		"pause": func(w *twin, id ExecID) {
+			w.must(&PauseExecution{Exec: id})
+			w.tick(0)
+			if e := w.execution(id); e.Tasks > 3100 {
+				w.t.Fatalf("%d records", e.Tasks)
+			}
+			w.must(&ResumeExecution{Exec: id})
+		},
+		"rerun": func(w *twin, id ExecID) {
+			w.must(&TerminateExecution{Exec: id})
+			w.tick(0)
+			w.must(&RerunExecution{Exec: id, Task: TaskID{Exec: id, Serial: 500}})
+		},
+		"rerun fork": func(w *twin, id ExecID) {
+			w.must(&TerminateExecution{Exec: id})
+			w.tick(0)
+			w.must(&RerunExecution{Exec: id, Task: TaskID{Exec: id, Serial: 1}})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newTwin(t)
+			w.restoreEvery = 1
+			w.define(forkedWide)
+			w.taskType(`{"name":"a","retryCount":0}`)
+			id := w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "forked",
+				Input: []byte(`{"i":[` + strings.TrimSuffix(strings.Repeat("1,", 5000), ",") + `]}`)}}}}).Results[0].Exec
+			w.apply(&Entry{Work: 100})
+			if e := w.execution(id); e.Tasks < 1000 || e.Tasks > 3100 {
+				t.Fatalf("%d records", e.Tasks)
+			}
+			verb(w, id)
+			w.tick(0)
+			e := w.execution(id)
+			if what == "terminate" {
+				if e.Status != Terminated {
+					t.Errorf("got %s", e.Status)
+				}
+			} else if made := e.Tasks; e.Status != Running || made < 5002 {
+				t.Errorf("%s with %d records", e.Status, made)
+			}
+			if err := w.a.Verify(Full); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestAnIterationTouchesAFewRecordsHoweverManyWereBefore(t *testing.T) {
 	w := newTwin(t)
 	w.restoreEvery = 1 << 40

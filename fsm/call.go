@@ -38,7 +38,7 @@ func (s *State) called(t *task, p report) (Result, *Rejection) {
 	t = s.tasks.mut(t)
 	t.doneLease, t.doneIndex = t.lease, s.index
 	s.leavePlace(t)
-	t.output, t.updated, t.reason = output, s.now, ""
+	t.output, t.updated = output, s.now
 	if p.worker != "" {
 		t.worker = p.worker
 	}

@@ -104,7 +104,7 @@ const quotaed = `{"name":"quotaed","version":1,"schemaVersion":2,"rateLimitConfi
  "tasks":[{"name":"c","taskReferenceName":"t","type":"SIMPLE","inputParameters":{"x":"${workflow.input.k}"},"cacheConfig":{"key":"${x}","ttlInSecond":60}},
  {"name":"c2","taskReferenceName":"t2","type":"SIMPLE"}]}`
 
-// lived is a State that holds rows of every table but fragments.
+// lived is a State that holds rows of every table.
 func lived(t *testing.T) *twin {
 	w := newTwin(t)
 	w.define(twoSteps, forked, looped, parent, `{"name":"w","version":1,"schemaVersion":2,"tasks":[{"name":"w","taskReferenceName":"w","type":"WAIT","inputParameters":{"duration":"9s"}}]}`)
@@ -136,6 +136,10 @@ func lived(t *testing.T) *twin {
 	w.start("slow", `{}`)
 	w.mustPoll("OWN")
 	w.mustPoll("OWN")
+	w.define(`{"name":"df","version":1,"schemaVersion":2,"tasks":[{"name":"f","taskReferenceName":"f","type":"FORK_JOIN_DYNAMIC","inputParameters":{"forkTaskName":"a","forkTaskInputs":[1]}},
+ {"name":"j","taskReferenceName":"j","type":"JOIN"}]}`, `{"name":"dy","version":1,"schemaVersion":2,"tasks":[{"name":"d","taskReferenceName":"d","type":"DYNAMIC","dynamicTaskNameParam":"n","inputParameters":{"n":"HUMAN"}}]}`)
+	w.start("df", `{}`)
+	w.start("dy", `{}`)
 	w.define(wide(3000, wideTask))
 	w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "wide"}}}})
 	return w

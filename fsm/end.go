@@ -116,6 +116,10 @@ func (s *State) outputOf(e *execution, how ending) Data {
 	if how.fixed {
 		return *how.output
 	}
+	last, ok := s.lastTask(e)
+	if !ok { // as Conductor does: nothing ran, so there is nothing to tell
+		return Data{}
+	}
 	if p := s.planOf(e); p.Output != nil {
 		out, err := s.evaluate(e, nil, p.Output)
 		if err != nil || len(out) > MaxPayload {
@@ -126,8 +130,7 @@ func (s *State) outputOf(e *execution, how ending) Data {
 	if how.output != nil {
 		return *how.output
 	}
-	last, ok := s.lastTask(e)
-	if !ok || last.output.kind == dataNone {
+	if last.output.kind == dataNone {
 		return Data{}
 	}
 	if last.output.kind == dataRaw {

@@ -131,7 +131,7 @@ func (v *taskEnv) Get(key string) (expr.Value, bool) {
 	t := v.t
 	switch key {
 	case "input":
-		return v.s.dataValue(v.e, t, t.input), true
+		return v.s.shownInput(v.e, t), true
 	case "output":
 		return v.s.dataValue(v.e, t, t.output), true
 	case "taskType":
@@ -213,7 +213,11 @@ type joinOutput struct {
 
 func (j *joinOutput) member(number int32) (string, expr.Value, bool) {
 	ref := j.s.nodeOf(j.e, j.t.node.at(number)).Ref
-	x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration)
+	x, ok := j.s.recordAt(j.e, j.t.node.at(number), j.t.loop, j.t.iteration)
+	return j.output(ref, x, ok)
+}
+
+func (j *joinOutput) output(ref string, x *task, ok bool) (string, expr.Value, bool) {
 	if !ok || !x.status.Terminal() || j.s.emptyOutput(j.e, x) {
 		return ref, expr.Value{}, false
 	}
@@ -238,6 +242,12 @@ func (s *State) emptyOutput(e *execution, t *task) bool {
 
 // Get answers the output of one member.
 func (j *joinOutput) Get(key string) (expr.Value, bool) {
+	if j.t.fork != 0 {
+		x, ok := j.s.recordOf(j.e, key, j.t.loop, j.t.iteration)
+		ok = ok && x.member != 0 && j.s.base(j.e, x.node).fragment == j.t.fork
+		_, v, ok := j.output(key, x, ok)
+		return v, ok
+	}
 	n := j.s.nodeOf(j.e, j.t.node)
 	number, ok := j.s.planFor(j.e, j.t.node).ByRef[key]
 	if !ok || !contains(n.JoinOn, number) {
@@ -249,6 +259,15 @@ func (j *joinOutput) Get(key string) (expr.Value, bool) {
 
 // Range walks the members in the order of the definition.
 func (j *joinOutput) Range(yield func(key string, v expr.Value) bool) {
+	if j.t.fork != 0 {
+		m := j.s.membersOf(j.e, j.t.fork)
+		for i := range m.Len() {
+			if v, ok := j.Get(m.Ref(i)); ok && !yield(m.Ref(i), v) {
+				return
+			}
+		}
+		return
+	}
 	for _, number := range j.s.nodeOf(j.e, j.t.node).JoinOn {
 		if ref, v, ok := j.member(number); ok && !yield(ref, v) {
 			return
@@ -333,14 +352,14 @@ func shownType(n *def.Node) string {
 		if n.Type == "SIMPLE" {
 			return n.Name
 		}
-	case def.Fork:
+	case def.Fork, def.DynamicFork:
 		return "FORK"
 	}
 	return n.Type
 }
 
 func shownName(n *def.Node) string {
-	if n.Kind == def.Fork {
+	if n.Kind == def.Fork || n.Kind == def.DynamicFork {
 		return "FORK"
 	}
 	return n.Name

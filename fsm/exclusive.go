@@ -29,8 +29,7 @@ func (s *State) namesJSON(e *execution, t *task, nodes []int32) []byte {
 // candidate is the first of some steps that is there and was not skipped.
 func (s *State) candidate(e *execution, t *task, nodes []int32) (*task, bool) {
 	for _, number := range nodes {
-		ref := s.nodeOf(e, t.node.at(number)).Ref
-		if x, ok := s.latestInScope(e, ref, t.loop, t.iteration); ok && x.status != TaskStatusSkipped {
+		if x, ok := s.recordAt(e, t.node.at(number), t.loop, t.iteration); ok && x.status != TaskStatusSkipped {
 			return x, true
 		}
 	}

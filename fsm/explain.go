@@ -105,11 +105,33 @@ func (v View) explainWaiting(e *execution, t *task) Reason {
 // maxNamed bounds the members that an explanation names.
 const maxNamed = 10
 
+// missingForked is missingMembers for the JOIN of a dynamic fork.
+func (v View) missingForked(e *execution, t *task) string {
+	text, named := "", 0
+	m := v.s.membersOf(e, t.fork)
+	for i := range m.Len() {
+		if x, ok := v.s.recordOf(e, m.Ref(i), t.loop, t.iteration); ok && x.settled {
+			continue
+		}
+		if named++; named > maxNamed {
+			return join(text, " and more, ", itoa(int64(t.join.pending)), " in all")
+		}
+		if text != "" {
+			text = join(text, ", ")
+		}
+		text = join(text, m.Ref(i))
+	}
+	return text
+}
+
 func (v View) missingMembers(e *execution, t *task, n *def.Node) string {
 	text, named := "", 0
+	if t.fork != 0 {
+		return v.missingForked(e, t)
+	}
 	for _, number := range n.JoinOn {
 		ref := v.s.nodeOf(e, t.node.at(number)).Ref
-		if m, ok := v.s.latestInScope(e, ref, t.loop, t.iteration); ok && m.settled {
+		if m, ok := v.s.recordAt(e, t.node.at(number), t.loop, t.iteration); ok && m.settled {
 			continue
 		}
 		if named++; named > maxNamed {

@@ -241,7 +241,7 @@ func (s *State) passOn(r *run, t *task, n *def.Node) {
 		s.tasks.mut(s.taskAt(r.e, t.loop)).loops.ended = true
 	case def.EndBranch:
 	default:
-		s.make(r, t.node.at(n.Next), t.loop, t.iteration)
+		s.make(r, s.base(r.e, t.node).at(n.Next), t.loop, t.iteration)
 	}
 	if t.loop != 0 {
 		r.loops = addSorted(r.loops, t.loop)
@@ -281,7 +281,7 @@ func (s *State) recover(r *run, at **task) bool {
 // retried says whether steps of a kind get further attempts; structure never does.
 func retried(k def.Kind) bool {
 	switch k {
-	case def.Switch, def.Fork, def.Join, def.DoWhile, def.ExclusiveJoin:
+	case def.Switch, def.Fork, def.DynamicFork, def.Join, def.DoWhile, def.ExclusiveJoin:
 		return false
 	}
 	return true
@@ -301,16 +301,18 @@ func (s *State) settle(r *run, t *task) {
 	}
 	t.settled = true
 	n := s.nodeOf(r.e, t.node)
+	at := s.base(r.e, t.node)
 	for _, number := range n.Joiners {
-		ref := s.nodeOf(r.e, t.node.at(number)).Ref
-		j, ok := s.latestOf(r.e, ref)
-		switch {
-		case !ok || !j.open() || j.loop != t.loop || j.iteration != t.iteration:
+		switch j, ok := s.recordAt(r.e, at.at(number), t.loop, t.iteration); {
+		case !ok || !j.open():
 		case s.nodeOf(r.e, j.node).Kind == def.ExclusiveJoin:
 			r.joins = addSorted(r.joins, j.id.Serial)
 		default:
 			s.countMember(r, s.tasks.mut(j), t, n.Permissive)
 		}
+	}
+	if t.member != 0 {
+		s.settleMember(r, t, n)
 	}
 }
 

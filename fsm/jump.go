@@ -45,7 +45,7 @@ func onMainLine(p *def.Plan, number int32) bool {
 	}
 	for range p.Nodes {
 		n := &p.Nodes[number]
-		if n.Kind == def.Fork && n.JoinOf != def.None {
+		if n.JoinOf != def.None {
 			n = &p.Nodes[n.JoinOf]
 		}
 		if n.Next < 0 {
@@ -118,10 +118,13 @@ func (s *State) leaveBehind(r *run, t *task) {
 		return
 	}
 	n := s.nodeOf(r.e, t.node)
-	if n.Kind == def.Fork && t.done > 0 && int(t.done) < len(n.Heads) {
+	switch {
+	case n.Kind == def.Fork && t.done > 0 && unexpanded(t, n):
 		t = s.tasks.mut(t)
 		t.done, t.retried = uint32(len(n.Heads)), true
 		s.occupy(r, t, -1)
+	case unexpanded(t, n):
+		s.tasks.mut(t).done = t.width
 	}
 	if !t.open() {
 		return

@@ -8,35 +8,94 @@ import (
 // maxInline bounds how deep heads are made inside heads; definitions are not deeper.
 const maxInline = 64
 
+// step is what a record is to be made of.
+type step struct {
+	node            nodeRef
+	ref             string // of a member of a dynamic fork; else the node's
+	member          uint32 // its place in the fork, from 1; 0 for other steps
+	loop, iteration uint32
+	serial, seq     uint32    // reserved for it; 0: the next
+	resolved        *fragment // of a DYNAMIC step
+}
+
 // make makes the record of a step, unless it has one in this iteration already.
 func (s *State) make(r *run, ref nodeRef, loop, iteration uint32) {
 	s.makeAt(r, ref, loop, iteration, 0)
 }
 
 func (s *State) makeAt(r *run, ref nodeRef, loop, iteration uint32, depth int) {
+	s.makeStep(r, step{node: ref, loop: loop, iteration: iteration}, depth)
+}
+
+func (s *State) makeStep(r *run, st step, depth int) {
 	if r.stop {
 		return
 	}
 	if depth > maxInline {
 		panic("fsm: steps nested too deeply")
 	}
-	n := s.nodeOf(r.e, ref)
-	if x, ok := s.latestOf(r.e, n.Ref); r.as == nil && ok && x.loop == loop && x.iteration == iteration && !s.leftBehind(r, x) {
-		s.passOver(r, x, n)
+	n := s.nodeOf(r.e, st.node)
+	if st.member == 0 {
+		st.ref = n.Ref
+	}
+	if x, ok := s.latestOf(r.e, st.ref); r.as == nil && ok && s.madeAlready(r, &st, n, x) {
 		return
+	}
+	if n.Kind == def.Dynamic {
+		var ok bool
+		if n, ok = s.resolve(r, &st, n); !ok {
+			return
+		}
 	}
 	if n.Kind == def.Worker && s.unregistered(n) {
 		s.end(r, Failed, join("Invalid task specified. Cannot find task by name ", n.Name, " in the task definitions"), ending{})
 		return
 	}
-	t := s.newTask(r, ref, n, loop, iteration)
+	if st.resolved != nil && n.Type == "SIMPLE" && s.nobodys(n) {
+		s.end(r, Failed, join("Invalid task specified.  Cannot find task by name ", n.Name, " in the task definitions"), ending{})
+		return
+	}
+	t := s.newTask(r, st.node, n, st.loop, st.iteration)
+	s.number(r, t, &st)
 	switch n.Kind {
+	case def.DynamicFork:
+		s.makeDynamicFork(r, t, n, depth)
 	case def.Fork:
 		s.makeFork(r, t, n, depth)
 	case def.Switch:
 		s.makeSwitch(r, t, n, depth)
 	default:
 		s.addTask(r, t, n)
+	}
+}
+
+// madeAlready says whether the newest record of a step's name stands for the step. One
+// that was skipped is passed over.
+func (s *State) madeAlready(r *run, st *step, n *def.Node, x *task) bool {
+	if s.clashes(r.e, st, x) {
+		s.duplicateName(r, n, st.ref)
+		return true
+	}
+	if x.loop != st.loop || x.iteration != st.iteration || s.leftBehind(r, x) {
+		return false
+	}
+	s.passOver(r, x, n)
+	return true
+}
+
+// number gives a new record what its step brings: name, place in a fork, the numbers
+// reserved for it, and the fragment of what a DYNAMIC step was resolved to.
+func (s *State) number(r *run, t *task, st *step) {
+	t.ref, t.member = st.ref, st.member
+	if st.serial != 0 {
+		r.e.nextSerial--
+		r.e.nextSeq--
+		t.id.Serial, t.seq = st.serial, st.seq
+	}
+	if st.resolved != nil {
+		st.resolved.id = t.id
+		s.fragments.insert(st.resolved)
+		t.node = nodeRef{fragment: t.id.Serial}
 	}
 }
 
@@ -98,7 +157,9 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 		return
 	}
 	s.enterPlace(t)
-	r.batch = addSorted(r.batch, t.id.Serial)
+	if !n.Kind.Leased() { // else nothing is to be done but by a worker
+		r.batch = addSorted(r.batch, t.id.Serial)
+	}
 }
 
 // failNew ends a record whose input cannot be made. It never was in its place.
@@ -112,8 +173,13 @@ func (s *State) unregistered(n *def.Node) bool {
 	if def.Served(n.Type) || n.Embedded != nil {
 		return false
 	}
+	return s.nobodys(n)
+}
+
+// nobodys says whether no task type is known for a step.
+func (s *State) nobodys(n *def.Node) bool {
 	_, ok := s.taskTypes.get(n.Name)
-	return !ok
+	return !ok && n.Embedded == nil
 }
 
 // evaluateInput gives a new record its input. It returns why that cannot be, if so.
@@ -122,7 +188,11 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 		r.given = 0
 		return ""
 	}
-	in, err := s.evaluate(r.e, t, n.Input)
+	var in []byte
+	tmpl, err := s.inputTemplate(r.e, t, n)
+	if err == nil {
+		in, err = s.evaluate(r.e, t, tmpl)
+	}
 	if err == nil && tt.InputExpr != nil && takesTemplate(n) {
 		var defaults []byte
 		if defaults, err = s.evaluate(r.e, t, tt.InputExpr); err == nil {
@@ -141,6 +211,15 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 	t.input = raw(in)
 	s.spend(len(in) / payloadUnit)
 	return ""
+}
+
+// inputTemplate is what a record's input is made of: members of a dynamic fork share
+// their steps, and each has an input of its own.
+func (s *State) inputTemplate(e *execution, t *task, n *def.Node) (*expr.Template, error) {
+	if t.member == 0 {
+		return n.Input, nil
+	}
+	return s.membersOf(e, s.base(e, t.node).fragment).Input(int(t.member) - 1)
 }
 
 func takesTemplate(n *def.Node) bool {
@@ -225,6 +304,7 @@ func (s *State) retryTask(r *run, old *task, n *def.Node, tt *def.TaskType) {
 	old = s.tasks.mut(old)
 	old.retried = true
 	t := s.newTask(r, old.node, n, old.loop, old.iteration)
+	t.ref, t.member = old.ref, old.member
 	t.retry, t.retriedOf = old.retry+1, old.id.Serial
 	t.firstScheduled = old.firstScheduled
 	t.reason = old.reason

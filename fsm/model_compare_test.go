@@ -163,10 +163,13 @@ func (p *pair) sameReason(machine, model string) bool {
 		part, _, _ := strings.Cut(model[i+1:], "'")
 		return strings.HasPrefix(short, model[:i]) && strings.Contains(short, part)
 	}
+	if strings.Contains(machine, "completed with errors") {
+		return true
+	}
 	if len(machine) > fsm.MaxReason-4 {
 		return strings.HasPrefix(model, short[:len(short)-40])
 	}
-	return short == model || strings.Contains(machine, "completed with errors")
+	return short == model
 }
 
 // canonInput leaves out what the server adds to inputs beyond the description of
@@ -174,8 +177,9 @@ func (p *pair) sameReason(machine, model string) bool {
 func (p *pair) canonInput(kind string, b []byte) string {
 	v := parse(b)
 	switch kind {
-	case "JOIN":
+	case "JOIN", "EXCLUSIVE_JOIN":
 		delete(v, "joinOn")
+		delete(v, "defaultExclusiveJoinTask")
 	case "FORK_JOIN_DYNAMIC":
 		delete(v, "forkedTaskDefs")
 	case "SUB_WORKFLOW":

@@ -55,7 +55,7 @@ type modelCase struct {
 }
 
 // modelKinds are the further kinds of steps that are written.
-var modelKinds = []string{}
+var modelKinds = []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN"}
 
 func randomCase(seed uint64) modelCase {
 	r := rand.New(rand.NewPCG(seed, 1))

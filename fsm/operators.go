@@ -81,7 +81,7 @@ func (s *State) makeFork(r *run, t *task, n *def.Node, depth int) {
 
 // settleFork counts the fork itself in joins that name it, which is odd but legal.
 func (s *State) settleFork(r *run, t *task, n *def.Node) {
-	if len(n.Joiners) > 0 {
+	if len(n.Joiners) > 0 || t.member != 0 {
 		t = s.tasks.mut(t)
 		t.settled = false
 		s.settle(r, t)
@@ -124,7 +124,7 @@ func (s *State) makeJoin(r *run, ref nodeRef, loop, iteration uint32) {
 	if r.stop {
 		return
 	}
-	if x, ok := s.latestInScope(r.e, n.Ref, loop, iteration); ok {
+	if x, ok := s.recordAt(r.e, ref, loop, iteration); ok {
 		s.passOver(r, x, n)
 		return
 	}
@@ -135,29 +135,21 @@ func (s *State) makeJoin(r *run, ref nodeRef, loop, iteration uint32) {
 // countMembers sets the counters of a new JOIN from the members that are there
 // already, and shows their names in its input.
 func (s *State) countMembers(e *execution, t *task, n *def.Node) {
-	names := []byte{'['}
-	for i, number := range n.JoinOn {
-		if i > 0 {
-			names = append(names, ',')
-		}
-		names = expr.AppendString(names, s.nodeOf(e, t.node.at(number)).Ref)
-	}
-	t.input = raw(expr.SetKey(t.input.bytes(), "joinOn", append(names, ']')))
 	t.output = Data{kind: dataJoin, of: t.id.Serial} // fills as the members end
+	if n.ForkOf != def.None {
+		s.countForked(e, t, n)
+		return
+	}
+	t.input = raw(expr.SetKey(t.input.bytes(), "joinOn", s.namesJSON(e, t, n.JoinOn)))
 	for _, number := range n.JoinOn {
 		m := s.nodeOf(e, t.node.at(number))
-		if x, ok := s.latestInScope(e, m.Ref, t.loop, t.iteration); ok && x.settled {
+		if x, ok := s.recordAt(e, t.node.at(number), t.loop, t.iteration); ok && x.settled {
 			addMember(&t.join, x, m.Permissive)
 			continue
 		}
 		t.join.pending++
 	}
 	s.spend(len(n.JoinOn) / 64)
-}
-
-func (s *State) latestInScope(e *execution, ref string, loop, iteration uint32) (*task, bool) {
-	t, ok := s.latestOf(e, ref)
-	return t, ok && t.loop == loop && t.iteration == iteration
 }
 
 // closeJoin judges a JOIN whose members have all settled.
@@ -194,26 +186,36 @@ func (s *State) closeJoin(r *run, t *task) {
 // memberReasons joins the reasons of the members that did not succeed, in member
 // order; soft ones ended with errors that are allowed.
 func (s *State) memberReasons(e *execution, t *task, soft bool) string {
+	if t.fork != 0 {
+		return s.forkedReasons(e, t, soft)
+	}
 	n := s.nodeOf(e, t.node)
 	var b []byte
 	for _, number := range n.JoinOn {
-		m, ok := s.latestInScope(e, s.nodeOf(e, t.node.at(number)).Ref, t.loop, t.iteration)
-		if !ok || m.status.Successful() != soft || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
+		m, ok := s.recordAt(e, t.node.at(number), t.loop, t.iteration)
+		if !ok {
 			continue
 		}
-		if len(b) > 0 {
-			b = append(b, ' ')
-		}
-		if soft {
-			b = append(b, join(s.nodeOf(e, m.node).Name, "/", m.id.String(), " ", m.reason, " completed with errors")...)
-		} else {
-			b = append(b, m.reason...)
-		}
-		if len(b) > MaxReason {
+		if b = s.appendReason(e, b, m, soft); len(b) > MaxReason {
 			break
 		}
 	}
 	return string(b)
+}
+
+// appendReason adds what a member says that did not succeed, or, for soft, that ended
+// with errors that are allowed.
+func (s *State) appendReason(e *execution, b []byte, m *task, soft bool) []byte {
+	if m.status.Successful() != soft || m.status == TaskStatusCompleted || m.status == TaskStatusSkipped {
+		return b
+	}
+	if len(b) > 0 {
+		b = append(b, ' ')
+	}
+	if soft {
+		return append(b, join(s.nodeOf(e, m.node).Name, "/", m.id.String(), " ", m.reason, " completed with errors")...)
+	}
+	return append(b, m.reason...)
 }
 
 // setVariable writes the record's input over the execution's variables.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/pawlhq/pawl/fsm/def"
 	"github.com/pawlhq/pawl/jepsen/model"
 )
 
@@ -108,7 +109,7 @@ func (c *chaos) setUp() {
 	for i := range 4 {
 		name := fmt.Sprintf("d%d", i)
 		o := model.Options{Name: name, Depth: 1 + c.r.IntN(3), Width: 1 + c.r.IntN(4), Steps: 4 + c.r.IntN(16),
-			Children: append([]string{"nobody"}, c.names...), Timing: c.r.IntN(2) == 0, Scripts: true}
+			Children: append([]string{"nobody"}, c.names...), Timing: c.r.IntN(2) == 0, Scripts: true, Kinds: chaosKinds()}
 		c.apply(&Entry{Commands: []*Command{{Body: &PutDefinition{Source: model.Random(c.r, o)}}}})
 		c.names = append(c.names, name)
 	}
@@ -249,7 +250,13 @@ func (c *chaos) fence(b Body, r Result) {
 		return
 	}
 	switch b := b.(type) {
-	case *CompleteTask, *FailTask, *Signal:
+	case *CompleteTask:
+		if t, ok := c.a.tasks.get(b.Task); ok {
+			if n := c.a.nodeOf(c.a.execOf(t), t.node); n.Kind == def.Call && n.Async {
+				return // finished from outside
+			}
+		}
+	case *FailTask, *Signal:
 	case *UpdateTask:
 		if b.Status == TaskStatusInProgress {
 			return
@@ -486,7 +493,7 @@ func (c *chaos) definition() Body {
 	case 1:
 		return &PutDefinition{Source: []byte(`{"name":"bad"}`)}
 	}
-	o := model.Options{Name: name, Depth: 2, Width: 3, Steps: 10, Children: c.names, Timing: true, Scripts: true}
+	o := model.Options{Name: name, Depth: 2, Width: 3, Steps: 10, Children: c.names, Timing: true, Scripts: true, Kinds: chaosKinds()}
 	return &PutDefinition{Source: model.Random(c.r, o), Overwrite: c.r.IntN(2) == 0}
 }
 
@@ -511,4 +518,9 @@ func (c *chaos) rest() {
 		}
 		c.t.Fatalf("%d rows are left of executions that have all ended", n)
 	}
+}
+
+// chaosKinds are the kinds of steps that random definitions have beside the usual.
+func chaosKinds() []string {
+	return []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN", "START_WORKFLOW", "nested"}
 }

@@ -41,7 +41,7 @@ func (s *State) isLatest(k latestKey, serial uint32) bool {
 
 // recountScope counts a record in the scope that it belongs to.
 func (s *State) recountScope(e *execution, t *task, n *def.Node) {
-	stands := t.open() || n.Kind == def.Fork && t.done > 0 && int(t.done) < len(n.Heads)
+	stands := t.open() || n.Kind == def.Fork && t.done > 0 && unexpanded(t, n)
 	last := t.executed && !t.retried && (n.Next == def.EndRoot || n.Next == def.EndIteration) && s.passesOn(t, n)
 	if t.loop == 0 {
 		if stands {
@@ -70,7 +70,7 @@ func (s *State) recountScope(e *execution, t *task, n *def.Node) {
 // does so through its join, a switch through the list that it took.
 func (s *State) passesOn(t *task, n *def.Node) bool {
 	switch n.Kind {
-	case def.Fork:
+	case def.Fork, def.DynamicFork:
 		return false
 	case def.Switch:
 		_, taken := takenHead(t, n)
@@ -84,15 +84,19 @@ func (s *State) passedOnToNothing(e *execution, t *task, n *def.Node) bool {
 	if n.Next < 0 {
 		return true
 	}
-	_, ok := s.recordOf(e, s.nodeOf(e, t.node.at(n.Next)).Ref, t.loop, t.iteration)
+	_, ok := s.recordAt(e, s.base(e, t.node).at(n.Next), t.loop, t.iteration)
 	return !ok
 }
 
 func (s *State) recountJoin(e *execution, t *task, n *def.Node) {
 	t.join = joinState{}
+	if t.fork != 0 {
+		t.join = s.recountForked(e, s.taskAt(e, t.fork))
+		return
+	}
 	for _, number := range n.JoinOn {
 		m := s.nodeOf(e, t.node.at(number))
-		if x, ok := s.recordOf(e, m.Ref, t.loop, t.iteration); ok && x.settled {
+		if x, ok := s.recordAt(e, t.node.at(number), t.loop, t.iteration); ok && x.settled {
 			addMember(&t.join, x, m.Permissive)
 		} else {
 			t.join.pending++

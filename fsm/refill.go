@@ -20,6 +20,8 @@ func (s *State) refill(r *run, t *task) {
 	case !t.executed && t.status == TaskStatusSkipped:
 	case !t.executed:
 		r.fin = addSorted(r.fin, t.id.Serial)
+	case n.Kind == def.DynamicFork && t.status != TaskStatusSkipped:
+		s.refillMembers(r, t, n)
 	case n.Kind == def.Fork:
 		s.refillFork(r, t, n)
 	case n.Kind == def.Switch:

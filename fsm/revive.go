@@ -246,8 +246,13 @@ func (s *State) deleteHidden(e *execution) (more bool) {
 func (s *State) unsettle(e *execution, t *task) {
 	n := s.nodeOf(e, t.node)
 	for _, number := range n.Joiners {
-		j, ok := s.recordOf(e, s.nodeOf(e, t.node.at(number)).Ref, t.loop, t.iteration)
+		j, ok := s.recordAt(e, s.base(e, t.node).at(number), t.loop, t.iteration)
 		if ok && e.mayOpen(j) {
+			s.openAgain(e, j, j.retry)
+		}
+	}
+	if t.member != 0 {
+		if j, ok := s.joinOf(e, t); ok && e.mayOpen(j) {
 			s.openAgain(e, j, j.retry)
 		}
 	}

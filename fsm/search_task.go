@@ -38,7 +38,7 @@ func (v View) SearchTasks(q Query) (TaskPage, error) {
 		t, _ := v.s.tasks.get(id)
 		found := TaskHit{TaskInfo: v.brief(e, t), Definition: v.s.planOf(e).Name, Correlation: e.corr, Priority: e.priority}
 		if q.Payloads {
-			found.Input, found.Output = t.input.bytes(), v.s.render(e, t.output)
+			found.Input, found.Output = v.s.shownJSON(e, t), v.s.render(e, t.output)
 		}
 		page.Items = append(page.Items, found)
 	}

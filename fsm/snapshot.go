@@ -63,6 +63,9 @@ func Load(tables iter.Seq2[TableID, iter.Seq[[]byte]], want Digest) (*State, err
 			return nil, err
 		}
 	}
+	if err := s.deriveFragments(); err != nil {
+		return nil, err
+	}
 	s.deriveLookups()
 	if s.Digest() != want {
 		return nil, ErrCorrupt
@@ -89,7 +92,7 @@ func (s *State) load(id TableID, rows iter.Seq[[]byte]) error {
 	case tableTasks:
 		return loadRecords(s.tasks, rows, decodeTask)
 	case tableFragments:
-		return loadRecords(s.fragments, rows, s.decodeFragment)
+		return loadRecords(s.fragments, rows, decodeFragment)
 	case tableAgenda:
 		return loadRecords(s.agenda, rows, decodeItem)
 	}
@@ -296,29 +299,6 @@ func decodeTaskType(r *reader) *taskType {
 		}
 	}
 	return t
-}
-
-// decodeFragment compiles a fragment again in the plan of its execution, whose tables
-// come before it.
-func (s *State) decodeFragment(r *reader) *fragment {
-	f := &fragment{}
-	for r.next() {
-		switch r.tag {
-		case 1:
-			f.id = r.task()
-		case 2:
-			f.source = r.bytes()
-		default:
-			r.unknown()
-		}
-	}
-	if e, ok := s.executions.get(f.id.Exec); ok && r.err == nil {
-		f.compiled, _ = def.CompileFragment(s.planOf(e), f.source)
-	}
-	if f.compiled == nil {
-		r.fail(ErrCorrupt)
-	}
-	return f
 }
 
 func decodeQueue(r *reader) *queue {

@@ -301,20 +301,6 @@ func (t *taskType) encode(w *writer) {
 	w.bytes(4, t.parsed.Source)
 }
 
-// fragment is steps added to an execution at run time by one of its records.
-type fragment struct {
-	meta
-	id       TaskID // of the record that brought it
-	source   []byte // the list as written
-	compiled *def.Plan
-}
-
-func (f *fragment) key() TaskID { return f.id }
-func (f *fragment) encode(w *writer) {
-	w.task(1, f.id)
-	w.bytes(2, f.source)
-}
-
 // queue is an interned queue name with its counts.
 type queue struct {
 	meta

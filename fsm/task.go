@@ -49,8 +49,15 @@ type task struct {
 
 	join  joinState
 	loops loopState
-	done  uint32 // FORK: heads made so far
-	child ExecID // SUB_WORKFLOW
+	done  uint32 // FORK: heads or members made so far
+	// Members of a dynamic fork: place in it, from 1.
+	member uint32
+	// JOIN: serial of the dynamic fork whose members it waits for.
+	fork uint32
+	// FORK of a dynamic fork: how many members, and the numbers reserved for the first of
+	// them; the JOIN's follow the last's. 0: members get the next numbers.
+	width, first, firstSeq uint32
+	child                  ExecID // SUB_WORKFLOW
 
 	// opened is the type under which the record stands in openTasks, empty when it does
 	// not. It is derived, and changed by indexOpen only.
@@ -167,6 +174,11 @@ func (t *task) encodeStructure(w *writer) {
 	w.num(56, uint64(t.grants))
 	w.int(57, int64(t.granted))
 	w.num(58, uint64(t.loops.verdict))
+	w.num(60, uint64(t.member))
+	w.num(61, uint64(t.fork))
+	w.num(62, uint64(t.width))
+	w.num(63, uint64(t.first))
+	w.num(64, uint64(t.firstSeq))
 	w.num(80, uint64(t.lane))
 }
 
@@ -318,6 +330,16 @@ func (t *task) decodeStructure(r *reader) {
 		t.granted = Millis(r.int())
 	case 58:
 		t.loops.verdict = verdict(r.num8())
+	case 60:
+		t.member = r.num32()
+	case 61:
+		t.fork = r.num32()
+	case 62:
+		t.width = r.num32()
+	case 63:
+		t.first = r.num32()
+	case 64:
+		t.firstSeq = r.num32()
 	case 80:
 		t.lane = r.num32()
 	default:

@@ -74,7 +74,7 @@ func (s *State) verifyAll() error {
 			return err
 		}
 	}
-	return cmp.Or(s.verifyQueues(), s.verifyRows(), s.verifyIndexes(), s.verifyPlans(), s.verifyDigest(), s.verifyBounds())
+	return cmp.Or(s.verifyFragments(), s.verifyQueues(), s.verifyRows(), s.verifyIndexes(), s.verifyPlans(), s.verifyDigest(), s.verifyBounds())
 }
 
 // recounted is what the records of an execution add up to.
@@ -140,7 +140,7 @@ func (s *State) verifyTask(e *execution, t *task, c *recounted) error {
 	if t.open() {
 		c.openAll++
 	}
-	if t.open() || n.Kind == def.Fork && t.done > 0 && int(t.done) < len(n.Heads) {
+	if t.open() || n.Kind == def.Fork && t.done > 0 && unexpanded(t, n) {
 		if t.loop == 0 {
 			c.open++
 		} else {
@@ -173,7 +173,7 @@ func (s *State) verifyTask(e *execution, t *task, c *recounted) error {
 	if t.job != jobNone {
 		c.jobs++
 	}
-	return cmp.Or(s.verifyJob(e, t, n), s.verifyPlace(e, t, n))
+	return cmp.Or(s.verifyFork(e, t, n), s.verifyJob(e, t, n), s.verifyPlace(e, t, n))
 }
 
 func (s *State) verifyPlace(e *execution, t *task, n *def.Node) error {
@@ -253,9 +253,12 @@ func sortedSerials(m map[stepKey]uint32) []uint32 {
 
 func (s *State) verifyJoin(e *execution, t *task, n *def.Node) error {
 	var want joinState
+	if t.fork != 0 {
+		return s.verifyForked(e, t)
+	}
 	for _, number := range n.JoinOn {
 		m := s.nodeOf(e, t.node.at(number))
-		x, ok := s.recordOf(e, m.Ref, t.loop, t.iteration)
+		x, ok := s.recordAt(e, t.node.at(number), t.loop, t.iteration)
 		if !ok || !x.settled {
 			want.pending++
 			continue

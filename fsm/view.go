@@ -110,7 +110,7 @@ func (v View) Task(id TaskID) (TaskInfo, bool) {
 
 func (v View) info(e *execution, t *task) TaskInfo {
 	i := v.brief(e, t)
-	i.Input, i.Output = t.input.bytes(), v.s.render(e, t.output)
+	i.Input, i.Output = v.s.shownJSON(e, t), v.s.render(e, t.output)
 	return i
 }
 

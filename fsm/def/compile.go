@@ -56,11 +56,15 @@ func CompileFragment(p *Plan, raw []byte) (*Plan, []Problem) {
 		return nil, ps.problems
 	}
 	plan := &Plan{Source: src, Name: p.Name, Version: p.Version, Rules: p.Rules}
-	root := ps.branch(nil, "", src)
+	return ps.finishFragment(plan, ps.branch(nil, "", src))
+}
+
+// finishFragment finishes a list whose steps are each a branch of its own.
+func (p *parser) finishFragment(plan *Plan, root branch) (*Plan, []Problem) {
 	for _, s := range root.steps {
 		s.before, s.after = nil, nil // each in a list of its own
 	}
-	return ps.finish(plan, root)
+	return p.finish(plan, root)
 }
 
 // header reads all of a definition but its steps and its output.
@@ -159,6 +163,9 @@ func (c *compiler) number(steps []*step, loop int32) {
 		for _, b := range s.forks {
 			c.number(b.steps, loop)
 		}
+		if s.kind == DynamicFork {
+			c.plan.DynamicForks = append(c.plan.DynamicForks, s.node)
+		}
 		if s.kind == DoWhile {
 			c.number(s.body.steps, s.node)
 			c.plan.Nodes[s.node].LoopEnd = int32(len(c.plan.Nodes))
@@ -188,6 +195,7 @@ func (s *step) makeNode(loop int32) Node {
 		Param:      s.param,
 		Default:    None,
 		JoinOf:     None,
+		ForkOf:     None,
 		Items:      s.items,
 		Cache:      s.cache,
 	}
@@ -231,6 +239,11 @@ func (c *compiler) link(steps []*step, next int32) int32 {
 			}
 			if s.after != nil {
 				n.JoinOf = s.after.node
+			}
+		case DynamicFork:
+			if s.after != nil && s.after.kind == Join {
+				n.JoinOf = s.after.node
+				c.plan.Nodes[n.JoinOf].ForkOf = s.node
 			}
 		case DoWhile:
 			n.Heads = []int32{c.link(s.body.steps, EndIteration)}

@@ -33,6 +33,8 @@ var kindNames = []struct {
 	{"INLINE", Inline},
 	{"LAMBDA", Lambda},
 	{"JSON_JQ_TRANSFORM", Jq},
+	{"DYNAMIC", Dynamic},
+	{"FORK_JOIN_DYNAMIC", DynamicFork},
 }
 
 // servedTypes are built-in types of Conductor and its commercial edition that workers
@@ -57,7 +59,7 @@ func Served(typ string) bool {
 // cannot run here. They are refused by name: queued for workers, which is what
 // happens to types that nobody knows, they would wait for ever.
 var otherTypes = []string{
-	"DYNAMIC", "FORK_JOIN_DYNAMIC", "PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
+	"PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
 }
 
 // kindOf returns the kind of a type, and false for a built-in type that cannot

@@ -60,4 +60,11 @@ func (p *parser) eventRules(s *step) {
 // more sets what only some kinds of step have.
 func (s *step) more(n *Node) {
 	n.Sink = s.sink
+	switch s.kind {
+	case Dynamic:
+		n.Written, n.Param = s.written, s.text("dynamicTaskNameParam")
+	case DynamicFork:
+		n.TasksParam, n.InputsParam = s.text("dynamicForkTasksParam"), s.text("dynamicForkTasksInputParamName")
+		n.LegacyParam = s.text("dynamicForkJoinTasksParam")
+	}
 }

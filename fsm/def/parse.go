@@ -33,6 +33,7 @@ type step struct {
 	joinOn     []string
 	fallbackOn []string // of an EXCLUSIVE_JOIN
 	sink       *expr.Template
+	written    []byte
 
 	cases    []branch // of a SWITCH, in order
 	fallback *branch  // its defaultCase, nil when absent
@@ -115,7 +116,7 @@ func (p *parser) branch(at *place, key string, raw []byte) branch {
 // step reads one step, the steps in it included, and checks all that can be
 // said without looking beyond it.
 func (p *parser) step(at *place, raw []byte) *step {
-	s := &step{record: p.record(at, raw, stepFields)}
+	s := &step{record: p.record(at, raw, stepFields), written: raw}
 	p.all = append(p.all, s)
 	s.name, s.ref, s.typ = s.text("name"), s.text("taskReferenceName"), s.text("type")
 	if s.typ == "" {
@@ -123,6 +124,9 @@ func (p *parser) step(at *place, raw []byte) *step {
 	}
 	if expr.KindOf(raw) != expr.Map {
 		return s
+	}
+	if s.name == "" && p.fragment && s.typ != "SIMPLE" {
+		s.name = s.typ
 	}
 	if s.name == "" {
 		p.add(at.member("name"), "WorkflowTask name cannot be empty or null")

@@ -25,6 +25,8 @@ const (
 	Inline                    // INLINE: evaluates an expression of its input
 	Lambda                    // LAMBDA: evaluates the body of a function of its input
 	Jq                        // JSON_JQ_TRANSFORM: runs a jq program of its input over its input
+	Dynamic                   // DYNAMIC: becomes what the input names when it is made
+	DynamicFork               // FORK_JOIN_DYNAMIC: starts the steps that its input lists
 )
 
 // Successors that are no node.
@@ -59,6 +61,8 @@ type Plan struct {
 	Quota                  *Quota // nil when as many may run as like
 	// Members are, in a fragment, the nodes of its members in order; nil otherwise.
 	Members []int32
+	// DynamicForks are the nodes of FORK_JOIN_DYNAMIC steps.
+	DynamicForks []int32
 	// Reach lists up to MaxReach task types that can become ready when an execution starts.
 	Reach []string
 	// Asks lists what registered task types must give, or the definition is not valid.
@@ -117,7 +121,15 @@ type Node struct {
 	// Fallback are the steps that an EXCLUSIVE_JOIN tries when none of JoinOn is there.
 	Fallback []int32
 
+	ForkOf int32 // JOIN: the FORK_JOIN_DYNAMIC before it, whose members it waits for; None for others
+
 	Items *expr.Template // DO_WHILE: list to go over, nil when absent
+
+	// DYNAMIC: Written is the step as written; Param names the input that holds its name.
+	Written []byte
+
+	// FORK_JOIN_DYNAMIC: the inputs that hold its members, in the forms that there are.
+	TasksParam, InputsParam, LegacyParam string
 
 	Sink *expr.Template // EVENT: a string template, nil for other types
 

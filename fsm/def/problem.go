@@ -20,7 +20,10 @@ const (
 )
 
 // report collects problems up to maxProblems.
-type report struct{ problems []Problem }
+type report struct {
+	problems []Problem
+	lenient  bool // fields that nobody knows are not problems
+}
 
 func (r *report) add(at *place, message string) {
 	if !r.full() {

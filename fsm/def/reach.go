@@ -65,7 +65,7 @@ func (w *walker) after(n int32) {
 		if node.JoinOf >= 0 && len(w.nodes[node.JoinOf].JoinOn) == 0 {
 			w.at(node.JoinOf)
 		}
-	case Terminate:
+	case DynamicFork, Terminate: // what a fork makes is not known before
 		return // nothing follows the end
 	default:
 		w.next(node)

@@ -29,7 +29,7 @@ func (r *report) record(at *place, raw []byte, table []field) record {
 	}
 	for name, val := range expr.Members(raw) {
 		f, ok := known(table, name)
-		if !ok && !r.full() { // looking for the nearest is work
+		if !ok && !r.lenient && !r.full() { // looking for the nearest is work
 			r.add(at.member(name), "unknown field "+quote(name)+"; the nearest known one is "+quote(nearest(table, name)))
 		}
 		if !ok {

@@ -58,7 +58,7 @@ func (p *parser) require(s *step, field string) bool {
 }
 
 func (p *parser) requireCases(s *step) {
-	if expr.Count(s.raw("decisionCases")) == 0 {
+	if expr.Count(s.raw("decisionCases")) == 0 && !p.fragment { // Conductor asks only when it is registered
 		p.add(s.at.member("decisionCases"), atLeastOne("decisionCases", s))
 	}
 }

@@ -41,7 +41,8 @@ func (p *parser) followedByJoin(s *step) {
 // of every branch of the FORK_JOIN before it.
 func (p *parser) joinRules(s *step) {
 	if s.before != nil && s.before.typ == "FORK_JOIN_DYNAMIC" {
-		return // its members are only known when it runs
+		s.joinOn = nil // its members are only known when it runs
+		return
 	}
 	if len(s.joinOn) == 0 && s.before != nil {
 		for _, b := range s.before.forks {

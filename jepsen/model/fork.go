@@ -13,7 +13,7 @@ func (e *Exec) makeFork(s *step, loop *Task, iteration, retry int) {
 		return
 	}
 	var members []*step
-	var names []any
+	names := []any{}
 	if s.Type == "FORK_JOIN_DYNAMIC" {
 		var problem string
 		if members, problem = e.membersOf(s, e.inputOf(s)); problem == "" {

@@ -120,7 +120,7 @@ func (t *Task) limits() []limit {
 		earliest = t.ready // nobody can poll it before
 		add(t.scheduled+1000*t.delay, s.PollTimeout, t.callback, s.Policy, "Task poll timed out after ELAPSED seconds."+
 			" Poll timeout configured as %d seconds. Timeout policy configured to %s", s.PollTimeout, s.Policy)
-	} else {
+	} else if !t.called { // a call that is made waits for whoever completes it
 		add(t.updated, *s.ResponseTimeout, t.callback, "RETRY", "responseTimeout: %d exceeded for the taskId: %s with"+
 			" Task Definition: %s", *s.ResponseTimeout, t.Key(), t.step.Name)
 	}
