@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"bytes"
+
 	"github.com/pawlhq/pawl/fsm/def"
 	"github.com/pawlhq/pawl/fsm/expr"
 )
@@ -18,7 +20,7 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 	}
 	x := execution{
 		input: args.input, parent: t.id, corr: r.e.corr, priority: args.priority,
-		domains: args.domains, createdBy: r.e.createdBy, depth: r.e.depth + 1,
+		domains: args.domains, createdBy: r.e.createdBy, depth: r.e.depth + 1, key_: args.key,
 	}
 	if why := s.refusedByQuota(p, x); why != "" {
 		s.failInline(r, t, TaskStatusFailed, why)
@@ -27,6 +29,9 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 	t = s.tasks.mut(t)
 	t.input = raw(args.shown)
 	c := s.addExecution(p, x)
+	if args.key != "" {
+		s.keys.put(startKey{name: p.compiled.Name, key: args.key}, c.id)
+	}
 	t.child = c.id
 	t.status, t.start = TaskStatusInProgress, s.now
 	t.output = raw(childOutput(c.id))
@@ -43,41 +48,114 @@ type childArgs struct {
 	shown    []byte // what the record shows as its input
 	priority int32
 	domains  []Domain
+	key      string // idempotency key
 }
 
-// childArgs resolves name, version and input of a child.
+// childArgs resolves definition and input of a child.
 func (s *State) childArgs(r *run, t *task, n *def.Node) (*plan, childArgs, string) {
 	var a childArgs
 	if r.e.depth+1 >= MaxDepth {
 		return nil, a, "sub-workflows are nested too deeply"
 	}
-	name, err := s.evaluate(r.e, t, n.SubName)
-	text, _ := expr.Unquote(name)
-	version, err2 := s.evaluateInt(r.e, t, n.SubVersion)
-	priority, err3 := s.evaluateInt(r.e, t, n.SubPriority)
-	if err != nil || err2 != nil || err3 != nil || text == "" {
-		return nil, a, "sub-workflow: name, version or priority cannot be evaluated"
+	p, dynamic, failure := s.childPlan(r.e, t, n)
+	if failure != "" {
+		return nil, a, failure
 	}
-	d, ok := s.lookup(text, int32(max(0, min(version, 1<<31-1))))
-	if !ok {
-		return nil, a, noDefinition(text, int32(max(0, min(version, 1<<31-1))))
+	priority, err := s.evaluateInt(r.e, t, n.SubPriority)
+	domains, err2 := s.evaluate(r.e, t, n.SubDomainsExpr)
+	if err != nil || err2 != nil {
+		return nil, a, "sub-workflow: its priority or domains cannot be evaluated"
 	}
-	p, _ := s.plans.get(d.plan)
 	a.priority = int32(max(0, min(priority, MaxPriority)))
 	a.domains = r.e.domains
-	domains, err := s.evaluate(r.e, t, n.SubDomainsExpr)
-	if err != nil {
-		return nil, a, "sub-workflow: its domains cannot be evaluated"
-	}
 	if len(domains) > 0 {
 		a.domains = domainsOf(domains)
 	}
+	strategy, failure := s.childKey(r.e, t, n, p, &a)
+	if failure != "" {
+		return nil, a, failure
+	}
 	a.input = childInput(t.input)
-	a.shown = shownChild(text, d.version, domains, a.priority, a.input.bytes())
+	a.shown = shownChild(p.compiled, dynamic, domains, &a, strategy)
 	if expr.Count(a.input.bytes()) == 0 {
 		a.input = raw(a.shown) // what Conductor passes when a child gets no input
 	}
+	if dynamic != nil {
+		a.input = raw(expr.SetKey(a.input.bytes(), "_systemMetadata", []byte(`{"dynamic":true}`)))
+	}
 	return p, a, ""
+}
+
+// childPlan finds what a child runs: the definition that the step brings along, whose
+// source is then given too, or a registered one.
+func (s *State) childPlan(e *execution, t *task, n *def.Node) (p *plan, dynamic []byte, failure string) {
+	dynamic = n.SubInline
+	if n.SubDefinition != nil {
+		source, err := s.evaluate(e, t, n.SubDefinition)
+		if err != nil || expr.KindOf(source) != expr.Map {
+			return nil, nil, "sub-workflow: its workflowDefinition is no object"
+		}
+		dynamic = source
+	}
+	if dynamic != nil {
+		p, failure = s.planOfSource(dynamic)
+		return p, dynamic, failure
+	}
+	name, err := s.evaluate(e, t, n.SubName)
+	text, _ := expr.Unquote(name)
+	version, err2 := s.evaluateInt(e, t, n.SubVersion)
+	if err != nil || err2 != nil || text == "" {
+		return nil, nil, "sub-workflow: its name or version cannot be evaluated"
+	}
+	v := int32(max(0, min(version, 1<<31-1)))
+	d, ok := s.lookup(text, v)
+	if !ok {
+		return nil, nil, noDefinition(text, v)
+	}
+	p, _ = s.plans.get(d.plan)
+	return p, nil, ""
+}
+
+// compileUnit is the number of bytes of a definition that count as one unit.
+const compileUnit = 1 << 10
+
+// planOfSource gives the plan of a definition that is not registered. One that many
+// children bring along is compiled once while any of them is there.
+func (s *State) planOfSource(source []byte) (*plan, string) {
+	if p, ok := s.plans.get(s.planIDs[rowHash(source)]); ok && bytes.Equal(p.source, source) {
+		return p, ""
+	}
+	s.spend(1 + len(source)/compileUnit)
+	compiled, problems := def.CompileSub(source)
+	if compiled == nil {
+		return nil, join("sub-workflow: its workflowDefinition is not valid: ", problems[0].Path, ": ", problems[0].Message)
+	}
+	return s.intern(compiled), ""
+}
+
+// childKey gives the strategy of a child with an idempotency key, and refuses the start
+// when the key is taken by an execution that this one did not start.
+func (s *State) childKey(e *execution, t *task, n *def.Node, p *plan, a *childArgs) (strategy, failure string) {
+	key, err := s.evaluate(e, t, n.SubKey)
+	name, err2 := s.evaluate(e, t, n.SubStrategy)
+	a.key, _ = expr.Unquote(key)
+	strategy, _ = expr.Unquote(name)
+	st, known := parseStrategy(strategy)
+	switch {
+	case err != nil || err2 != nil || !known || len(a.key) > MaxName:
+		return "", "sub-workflow: its idempotency key or strategy cannot be used"
+	case a.key == "":
+		return strategy, ""
+	}
+	old, taken := s.keys.get(startKey{name: p.compiled.Name, key: a.key})
+	if !taken || old == e.id {
+		return strategy, ""
+	}
+	x, ok := s.executions.get(old)
+	if !ok || x.parent.Exec == e.id || st == FailOnRunning && x.status.Terminal() {
+		return strategy, ""
+	}
+	return "", join("sub-workflow: an execution with this idempotency key exists: ", old.String())
 }
 
 func (s *State) evaluateInt(e *execution, t *task, tmpl *expr.Template) (int64, error) {
@@ -92,14 +170,26 @@ func (s *State) evaluateInt(e *execution, t *task, tmpl *expr.Template) (int64, 
 	return n, nil
 }
 
-func shownChild(name string, version int32, domains []byte, priority int32, input []byte) []byte {
-	b := expr.AppendString([]byte(`{"subWorkflowName":`), name)
-	b = appendInt(append(b, `,"subWorkflowVersion":`...), int64(version))
+// maxShownDefinition bounds the definition that a record shows of its child.
+const maxShownDefinition = 64 << 10
+
+func shownChild(p *def.Plan, dynamic, domains []byte, a *childArgs, strategy string) []byte {
+	b := expr.AppendString([]byte(`{"subWorkflowName":`), p.Name)
+	b = appendInt(append(b, `,"subWorkflowVersion":`...), int64(p.Version))
 	if len(domains) > 0 {
 		b = append(append(b, `,"subWorkflowTaskToDomain":`...), domains...)
 	}
-	b = appendInt(append(b, `,"priority":`...), int64(priority))
-	b = append(append(b, `,"workflowInput":`...), input...)
+	if dynamic != nil && len(dynamic) <= maxShownDefinition {
+		b = append(append(b, `,"subWorkflowDefinition":`...), dynamic...)
+	}
+	b = appendInt(append(b, `,"priority":`...), int64(a.priority))
+	if a.key != "" {
+		b = expr.AppendString(append(b, `,"idempotencyKey":`...), a.key)
+	}
+	if strategy != "" {
+		b = expr.AppendString(append(b, `,"idempotencyStrategy":`...), strategy)
+	}
+	b = append(append(b, `,"workflowInput":`...), a.input.bytes()...)
 	return append(b, '}')
 }
 

@@ -119,30 +119,45 @@ type joinEnv struct {
 	n *def.Node
 }
 
-// Get answers a member of the join, or of its input.
-func (j *joinEnv) Get(key string) (expr.Value, bool) {
-	joinOn, _ := expr.Get(j.t.input.bytes(), "joinOn")
-	for el := range expr.Elements(joinOn) {
-		if ref, _ := expr.Unquote(el); ref == key {
-			if x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration); ok {
-				return expr.Composite(&taskEnv{s: j.s, e: j.e, t: x}), true
+// members names the members, those of a dynamic fork too.
+func (j *joinEnv) members(input expr.Value) func(yield func(string) bool) {
+	on, _ := input.Member("joinOn").Raw()
+	return func(yield func(string) bool) {
+		for el := range expr.Elements(on) {
+			if ref, _ := expr.Unquote(el); !yield(ref) {
+				return
 			}
 		}
 	}
-	v, ok := expr.Get(j.t.input.bytes(), key)
-	return expr.Raw(v), ok
+}
+
+// Get answers a member of the join, or of its input.
+func (j *joinEnv) Get(key string) (expr.Value, bool) {
+	input := j.s.shownInput(j.e, j.t)
+	for ref := range j.members(input) {
+		if ref != key {
+			continue
+		}
+		if x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration); ok {
+			return expr.Composite(&taskEnv{s: j.s, e: j.e, t: x}), true
+		}
+	}
+	v := input.Member(key)
+	return v, !v.Missing()
 }
 
 // Range walks the input, then the members in order.
 func (j *joinEnv) Range(yield func(key string, v expr.Value) bool) {
+	input := j.s.shownInput(j.e, j.t)
 	for k, v := range expr.Members(j.t.input.bytes()) {
-		if !yield(k, expr.Raw(v)) {
+		if k != "joinOn" && !yield(k, expr.Raw(v)) {
 			return
 		}
 	}
-	joinOn, _ := expr.Get(j.t.input.bytes(), "joinOn")
-	for el := range expr.Elements(joinOn) {
-		ref, _ := expr.Unquote(el)
+	if !yield("joinOn", input.Member("joinOn")) {
+		return
+	}
+	for ref := range j.members(input) {
 		if x, ok := j.s.recordOf(j.e, ref, j.t.loop, j.t.iteration); ok && !yield(ref, expr.Composite(&taskEnv{s: j.s, e: j.e, t: x})) {
 			return
 		}

@@ -22,16 +22,32 @@ func (p *pair) compare() error {
 	}
 	v := p.state.View()
 	for _, e := range p.world.Execs() {
+		if p.lost(e) {
+			continue
+		}
 		if err := p.learn(v, e); err != nil {
 			return err
 		}
 	}
 	for _, e := range p.world.Execs() {
+		if p.lost(e) {
+			continue
+		}
 		if err := p.compareExec(v, e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lost says that no record tells which execution of the machine e is: the one that
+// started it was dropped in the step that made it.
+func (p *pair) lost(e *model.Exec) bool {
+	if _, known := p.execs[e.Key()]; known {
+		return false
+	}
+	parent, recorded := e.Parent()
+	return parent != nil && (!recorded || p.lost(parent))
 }
 
 func (p *pair) compareExec(v fsm.View, e *model.Exec) error {

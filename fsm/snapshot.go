@@ -252,7 +252,7 @@ func decodePlan(r *reader) *plan {
 		}
 	}
 	if r.err == nil {
-		if p.compiled, _ = def.CompileInline(p.source); p.compiled == nil {
+		if p.compiled, _ = def.Recompile(p.source); p.compiled == nil {
 			r.fail(ErrCorrupt)
 		}
 	}

@@ -20,8 +20,25 @@ func CompileInline(src []byte) (*Plan, []Problem) {
 	return compile(src, true)
 }
 
+// CompileSub is Compile for a definition that a SUB_WORKFLOW step brings along. What
+// its steps read need not be in it: that gives null, and definitions in use rely on it.
+func CompileSub(src []byte) (*Plan, []Problem) {
+	p := &parser{byRef: map[string]*step{}, sub: true}
+	return p.compile(src, false)
+}
+
+// Recompile compiles what one of the others has taken before.
+func Recompile(src []byte) (*Plan, []Problem) {
+	p := &parser{byRef: map[string]*step{}, sub: true}
+	return p.compile(src, true)
+}
+
 func compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
 	p := &parser{byRef: map[string]*step{}}
+	return p.compile(src, mayBeEmpty)
+}
+
+func (p *parser) compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
 	raw := p.document(src)
 	if raw == nil {
 		return nil, p.problems
@@ -207,6 +224,8 @@ func (s *step) makeNode(loop int32) Node {
 	case SubWorkflow:
 		n.SubName, n.SubVersion, n.SubPriority = s.sub.name, s.sub.version, s.sub.priority
 		n.SubDomains, n.SubDomainsExpr = s.sub.rawDomains, s.sub.domains
+		n.SubInline, n.SubDefinition = s.sub.inline, s.sub.definition
+		n.SubKey, n.SubStrategy = s.sub.key, s.sub.strategy
 	default:
 		s.more(&n)
 	}

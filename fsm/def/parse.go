@@ -54,7 +54,8 @@ type branch struct {
 
 type subWorkflow struct {
 	name, version, priority, domains *expr.Template
-	rawDomains                       []byte
+	definition, key, strategy        *expr.Template
+	inline, rawDomains               []byte
 }
 
 // parser reads one definition.
@@ -62,6 +63,7 @@ type parser struct {
 	report
 	workflow string // its name, for messages
 	fragment bool   // the root list is a list of branches
+	sub      bool   // a SUB_WORKFLOW step brings it along
 	count    int
 	all      []*step // in textual order
 	byRef    map[string]*step

@@ -140,6 +140,12 @@ type Node struct {
 	SubDomains  []byte         // raw taskToDomain object, nil when absent
 	// SubDomainsExpr is SubDomains compiled, nil when it is absent.
 	SubDomainsExpr *expr.Template
+	// SubInline is the source of a definition that the step brings along; SubDefinition
+	// an expression for one. Name and version are then taken from it.
+	SubInline     []byte
+	SubDefinition *expr.Template
+	SubKey        *expr.Template // idempotency key, nil when there is none
+	SubStrategy   *expr.Template // what to do when it is taken, nil for FAIL
 
 	// Reach lists up to MaxReach task types that can become ready in the apply that finishes this step.
 	Reach []string

@@ -111,14 +111,18 @@ func (p *parser) subWorkflowRules(s *step) {
 	at := s.at.member("subWorkflowParam")
 	rec := p.record(at, s.raw("subWorkflowParam"), subWorkflowFields)
 	if raw := rec.raw("workflowDefinition"); raw != nil {
-		p.inlineDefinition(at.member("workflowDefinition"), raw)
+		p.inlineDefinition(s, at.member("workflowDefinition"), raw)
 	} else if rec.text("name") == "" {
 		p.add(at.member("name"), "SubWorkflowParams name cannot be empty")
 	}
-	for _, field := range []string{"idempotencyKey", "idempotencyStrategy"} {
-		if rec.text(field) != "" {
-			p.add(at.member(field), field+" of a sub-workflow is not supported yet")
+	if rec.text("idempotencyKey") != "" {
+		s.sub.key = p.template(at.member("idempotencyKey"), asString(rec.raw("idempotencyKey")))
+	}
+	if strategy := rec.text("idempotencyStrategy"); strategy != "" {
+		if !strings.Contains(strategy, "${") {
+			p.strategy(rec)
 		}
+		s.sub.strategy = p.template(at.member("idempotencyStrategy"), asString(rec.raw("idempotencyStrategy")))
 	}
 	s.sub.name = p.template(at.member("name"), asString(rec.raw("name")))
 	s.sub.version = p.number(at.member("version"), rec.raw("version"))
@@ -135,10 +139,18 @@ func asString(raw []byte) []byte {
 	return nil
 }
 
-func (p *parser) inlineDefinition(at *place, raw []byte) {
-	switch s, isString := expr.Unquote(raw); {
-	case expr.KindOf(raw) == expr.Map, isString && strings.HasPrefix(s, "${") && strings.HasSuffix(s, "}"):
-		p.add(at, "a workflowDefinition inside subWorkflowParam is not supported yet; register it and name it")
+// inlineDefinition reads a definition that a step brings along: an object, judged now, or
+// an expression for one, judged when the step runs.
+func (p *parser) inlineDefinition(s *step, at *place, raw []byte) {
+	switch text, isString := expr.Unquote(raw); {
+	case expr.KindOf(raw) == expr.Map:
+		s.sub.inline = raw
+		_, problems := CompileSub(raw)
+		for _, x := range problems {
+			p.addUnder(at, x.Path, x.Message)
+		}
+	case isString && strings.HasPrefix(text, "${") && strings.HasSuffix(text, "}"):
+		s.sub.definition = p.template(at, raw)
 	default:
 		p.add(at, "found "+describe(raw)+", allowed is an object or one ${…}")
 	}
@@ -212,7 +224,7 @@ func (p *parser) terminateRules(s *step) {
 	}
 	switch status := parameter(s.raw("inputParameters"), "terminationStatus"); {
 	case status == "COMPLETED", status == "FAILED", status == "TERMINATED":
-	case strings.Contains(status, "${"): // judged when it runs
+	case strings.Contains(status, "${"), p.fragment: // judged when it runs
 	default:
 		p.add(s.at.member("inputParameters").member("terminationStatus"),
 			"terminate task must have an terminationStatus parameter and must be set to COMPLETED, FAILED or TERMINATED, taskName: "+clip(s.name))
@@ -228,6 +240,8 @@ func (p *parser) otherRules(s *step) {
 		p.anyOf(s, "http_request", "uri", "method")
 	case "KAFKA_PUBLISH":
 		p.anyOf(s, "kafka_request")
+	case "JSON_JQ_TRANSFORM":
+		p.anyOf(s, "queryExpression")
 	case "EXCLUSIVE_JOIN":
 		s.joinOn, s.fallbackOn = s.names("joinOn"), s.names("defaultExclusiveJoinTask")
 	case "DYNAMIC":

@@ -13,7 +13,7 @@ func (p *parser) wholeRules() {
 			p.known(s, "joinOn", s.joinOn)
 			p.known(s, "defaultExclusiveJoinTask", s.fallbackOn)
 		}
-		if s.input != nil && !p.fragment {
+		if s.input != nil && !p.fragment && !p.sub {
 			p.references(s)
 		}
 	}

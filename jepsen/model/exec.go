@@ -163,6 +163,15 @@ func (e *Exec) Key() string { return fmt.Sprintf("e%d", e.number) }
 // Name returns the name of the definition.
 func (e *Exec) Name() string { return e.def.Name }
 
+// Parent returns the execution whose record started this one, nil when none did, and
+// whether that record is still there.
+func (e *Exec) Parent() (p *Exec, recorded bool) {
+	if e.parent == nil {
+		return nil, false
+	}
+	return e.parent.exec, e.parent.exec.has(e.parent)
+}
+
 // Variables returns the variables as JSON.
 func (e *Exec) Variables() string { return canonical(e.variables) }
 
