@@ -7,6 +7,31 @@ import (
 	"github.com/pawlhq/pawl/fsm"
 )
 
+// B161: retry of a RUNNING workflow, of a FAILED one without records, and of one with
+// nothing left to retry, is refused as a conflict and changes nothing.
+func TestB161RetryIsRefused(t *testing.T) {
+	w := begin(t)
+	w.taskTypes(0, "t1")
+	r := w.startFlow(flow("f", simple("t1"), simple("t2")), nil)
+	w.refused(retry(r, false), fsm.Conflict, "still running")
+	r.complete("t1", nil)
+	r.complete("t2", nil)
+	w.refused(retry(r, false), fsm.NothingToRetry, "")
+	r = w.startFlow(flow("f", simple("t1"), terminate("end", "FAILED")), nil)
+	r.complete("t1", nil)
+	r.wantStatus(fsm.Failed)
+	w.refused(retry(r, false), fsm.NothingToRetry, "There are no retryable tasks")
+	w.taskTypes(1, "t1")
+	r = w.startFlow(flow("f", simple("t1"), terminate("end", "FAILED")), nil)
+	r.fail("t1", "no")
+	r.complete("t1", nil)
+	r.want(fsm.Failed, "t1 FAILED", "t1 COMPLETED", "end COMPLETED")
+	w.refused(retry(r, false), fsm.NothingToRetry, "There are no retryable tasks")
+	empty := w.startFlow(flow("g", step("DYNAMIC", "d", m{"dynamicTaskNameParam": "name"})), nil)
+	empty.wantN(fsm.Failed, 0)
+	w.refused(retry(empty, false), fsm.Conflict, "")
+}
+
 // B162: rerun of a RUNNING workflow is refused as a conflict; from a task that is not in it
 // it is refused too.
 func TestB162RerunIsRefused(t *testing.T) {

@@ -116,12 +116,46 @@ func TestB061LoopIsABranch(t *testing.T) {
 	}
 }
 
+// B62: ${loop['iteration']} is the current round, in 2 rounds and in 500.
+func TestB062TasksReadTheRound(t *testing.T) {
+	w := begin(t)
+	w.restoreEvery = 400
+	w.corpus("wf-do_while_iteration_fix_test.json")
+	for _, n := range []int{2, 500} {
+		r := w.start("Do_While_Workflow_Iteration_Fix", m{"loop": n})
+		r.wantN(fsm.Completed, n+1)
+		for i, task := range r.records()[1:] {
+			wantAt(t, task.Output, "result", i)
+		}
+		wantAt(t, r.task("loopTask").Output, "iteration", n)
+		if got := r.task("loopTask").Iteration; int(got) != n {
+			t.Errorf("the loop's record has iteration %d, want %d", got, n)
+		}
+	}
+}
+
 // B63: the condition of a round sees variables that the round has set.
 func TestB063ConditionSeesVariables(t *testing.T) {
 	w := begin(t)
 	w.corpus("wf-do_while_set_variable_fix.json")
 	r := w.start("do_while_Set_variable_fix", m{"value": "1"})
 	r.want(fsm.Completed, "loopTask COMPLETED", "set_variable__1 COMPLETED")
+}
+
+// B64: a loop over a list with a script, a SWITCH and a WAIT inside goes round once for
+// each element.
+func TestB064LoopWithSwitchAndWait(t *testing.T) {
+	w := begin(t)
+	w.corpus("wf-do_while_with_decision_task.json")
+	r := w.start("DO_While_with_Decision_task", m{"list": l{1, 2}})
+	r.want(fsm.Running, "LoopTask IN_PROGRESS", "GetNumberAtIndex__1 COMPLETED", "SwitchTask__1 COMPLETED", "WaitTask__1 IN_PROGRESS")
+	r.update("WaitTask", fsm.TaskStatusCompleted, nil)
+	r.wantN(fsm.Running, 8)
+	r.wantTasks("WaitTask__2 IN_PROGRESS")
+	wantAt(t, r.task("LoopTask").Output, "iteration", 2)
+	r.update("WaitTask", fsm.TaskStatusCompleted, nil)
+	r.wantN(fsm.Completed, 9)
+	wantAt(t, r.task("LoopTask").Output, "iteration", 2)
 }
 
 // B65: keepLastN=2 leaves, after round 5, the rounds 4 and 5 in the loop's output and the

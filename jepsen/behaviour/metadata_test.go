@@ -117,6 +117,62 @@ func TestB181InputExpressionsAreChecked(t *testing.T) {
 	wantValid(t, flow("f", simple("t1"), simple("t2", in(m{"a": "${t1.output.x} and ${workflow.input.y}", "b": m{"c": l{"${t1.output.z}", ""}}, "d": "", "e": nil, "f": 1}))))
 }
 
+// B182: each task type misses its own field with its own message.
+func TestB182RequiredFieldsOfTaskTypes(t *testing.T) {
+	some := m{"a": list(simple("x"))}
+	for _, c := range []struct {
+		task m
+		text string
+	}{
+		{step("DECISION", "d", m{"caseValueParam": "c"}), "decisionCases should have atleast one task"},
+		{step("DECISION", "d", m{"decisionCases": some}), "caseValueParam or caseExpression"},
+		{step("SWITCH", "d", m{"evaluatorType": "value-param", "expression": "c"}), "decisionCases should have atleast one task"},
+		{step("SWITCH", "d", m{"expression": "c", "decisionCases": some}), "evaluatorType field is required"},
+		{step("SWITCH", "d", m{"evaluatorType": "value-param", "decisionCases": some}), "expression field is required"},
+		{step("FORK_JOIN", "d"), "forkTasks should have atleast one task"},
+		{step("DO_WHILE", "d", m{"loopCondition": "true"}), "loopOver"},
+		{step("DO_WHILE", "d", m{"loopOver": list(simple("x"))}), "loopCondition field is required"},
+		{step("DYNAMIC", "d"), "dynamicTaskNameParam field is required"},
+		{step("EVENT", "d"), "sink field is required"},
+		{step("SUB_WORKFLOW", "d"), "subWorkflowParam field is required"},
+	} {
+		tasks := []m{c.task}
+		if c.task["type"] == "FORK_JOIN" {
+			tasks = append(tasks, join("j"))
+		}
+		wantProblems(t, flow("f", tasks...), c.text)
+	}
+	// What a task type may give is judged when the definition is registered.
+	w := begin(t)
+	for kind, field := range map[string]string{"HTTP": "http_request", "KAFKA_PUBLISH": "kafka_request", "JSON_JQ_TRANSFORM": "queryExpression"} {
+		source := js(flow("f", step(kind, "d")))
+		r := w.refused(&fsm.PutDefinition{Source: []byte(source)}, fsm.InvalidDefinition, "")
+		if len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Message, field) {
+			t.Errorf("%s: problems %v, want one with %s", kind, r.Problems, field)
+		}
+	}
+	w.taskType("d", m{"inputTemplate": m{"queryExpression": ".", "uri": "x", "kafka_request": m{}}})
+	for _, kind := range []string{"HTTP", "KAFKA_PUBLISH", "JSON_JQ_TRANSFORM"} {
+		w.define(m{"name": kind, "schemaVersion": 2, "version": 1, "tasks": l{step(kind, "d")}})
+	}
+}
+
+// B183: a dynamic fork needs its two parameters, or the old one alone, or forkTaskInputs;
+// a mix of old and new is refused.
+func TestB183ParametersOfADynamicFork(t *testing.T) {
+	record(t)
+	dynamic := func(more ...m) m { return flow("f", step("FORK_JOIN_DYNAMIC", "d", more...), join("j")) }
+	pair := m{"dynamicForkTasksParam": "a", "dynamicForkTasksInputParamName": "b"}
+	old := m{"dynamicForkJoinTasksParam": "c"}
+	wantProblems(t, dynamic(), "dynamicForkTasksInputParamName")
+	wantProblems(t, dynamic(), "dynamicForkTasksParam")
+	wantProblems(t, dynamic(m{"dynamicForkTasksParam": "a"}), "dynamicForkTasksInputParamName")
+	wantProblems(t, dynamic(pair, old), "dynamicForkJoinTasksParam")
+	wantValid(t, dynamic(pair))
+	wantValid(t, dynamic(old))
+	wantValid(t, dynamic(in(m{"forkTaskInputs": l{}})))
+}
+
 // B184: TERMINATE may not be optional and needs a valid terminationStatus; WAIT may not
 // have both duration and until.
 func TestB184TerminateAndWaitAreChecked(t *testing.T) {

@@ -163,6 +163,27 @@ func TestB133AsyncCallWaitsForAnUpdate(t *testing.T) {
 	wantJSON(t, r.task("call").Output, m{"response": m{"statusCode": 202, "body": m{"job": 1}}, "done": true})
 }
 
+// B134: DYNAMIC runs as a task of the name that its parameter gives; a parameter that is
+// missing or empty fails the workflow with a reason that names it.
+func TestB134DynamicTakesItsNameFromTheInput(t *testing.T) {
+	w := begin(t)
+	w.corpus("wf-DynamicTask.json")
+	w.taskTypes(0, "chosen")
+	r := w.start("TEST_dynamic_task", m{"task_name": "chosen", "count": 3})
+	r.want(fsm.Running, "dynamic_handler SCHEDULED")
+	if task := r.task("dynamic_handler"); task.Type != "chosen" || task.Name != "chosen" {
+		t.Errorf("type %s, name %s; want chosen", task.Type, task.Name)
+	}
+	if l := w.mustPoll("chosen"); l.Task != r.task("dynamic_handler").ID {
+		t.Errorf("polled %s", l.Task)
+	}
+	for _, input := range []m{{}, {"task_name": ""}, {"task_name": nil}} {
+		r := w.start("TEST_dynamic_task", input)
+		r.wantStatus(fsm.Failed)
+		r.wantReason("task_to_execute")
+	}
+}
+
 // exclusive runs ExclusiveJoinTestWorkflow with workers that return their own number.
 func (w *world) exclusive(decisions m) *run {
 	w.t.Helper()

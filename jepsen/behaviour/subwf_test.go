@@ -530,6 +530,44 @@ func TestB091SubWorkflowVersions(t *testing.T) {
 	}
 }
 
+// B92: an inline workflowDefinition runs without being registered; the child's input has
+// _systemMetadata.dynamic=true, which that of a registered one has not.
+func TestB092InlineSubWorkflow(t *testing.T) {
+	w := begin(t)
+	w.define(flow("registered", simple("s")))
+	r := w.startFlow(flow("f",
+		step("SUB_WORKFLOW", "c1", in(m{"a": 1}), m{"subWorkflowParam": m{"name": "own", "version": 1, "workflowDefinition": flow("own", simple("s"))}}),
+		child("c2", "registered", in(m{"a": 1}))), nil)
+	c := r.child("c1")
+	wantAt(t, c.info().Input, "_systemMetadata.dynamic", true)
+	wantAt(t, c.info().Input, "a", 1)
+	if _, ok := w.at().Definition("own", 0); ok {
+		t.Error("the inline definition was registered")
+	}
+	c.complete("s", m{"b": 2})
+	wantAt(t, r.task("c1").Output, "b", 2)
+	c = r.child("c2")
+	wantJSON(t, c.info().Input, m{"a": 1})
+	c.complete("s", nil)
+	r.wantStatus(fsm.Completed)
+}
+
+// B93: priority in subWorkflowParam is the child's; idempotencyKey and
+// idempotencyStrategy there are in the task's input, and the child starts.
+func TestB093PriorityAndKeyOfAChild(t *testing.T) {
+	w := begin(t)
+	w.define(flow("sub", simple("s")))
+	r := w.startFlow(flow("f", step("SUB_WORKFLOW", "c", m{"subWorkflowParam": m{"name": "sub", "priority": 7,
+		"idempotencyKey": "key ${workflow.input.k}", "idempotencyStrategy": "FAIL"}})), m{"k": 9})
+	c := r.child("c")
+	c.want(fsm.Running, "s SCHEDULED")
+	if p := c.info().Priority; p != 7 {
+		t.Errorf("priority %d, want 7", p)
+	}
+	wantAt(t, r.task("c").Input, "idempotencyKey", "key 9")
+	wantAt(t, r.task("c").Input, "idempotencyStrategy", "FAIL")
+}
+
 // B94: the child's end is the task's: COMPLETED, FAILED with a reason that holds the
 // child's id, TIMED_OUT, and CANCELED for TERMINATED.
 func TestB094ChildStatesMapToTheTask(t *testing.T) {

@@ -32,6 +32,27 @@ func (w *world) started(name string) []*run {
 	return out
 }
 
+// B98: a TERMINATE task with FAILED ends the workflow FAILED and starts its failure
+// workflow with the id, reason, status and failed task.
+func TestB098TerminateFailsAndStartsTheFailureWorkflow(t *testing.T) {
+	w := begin(t)
+	w.corpus("wf-terminate_task_failed_workflow_integration.json", "wf-failure_workflow_for_terminate_task_workflow.json")
+	r := w.start("test_terminate_task_failed_wf", m{"a": 1})
+	r.want(fsm.Failed, "lambda0 COMPLETED", "terminate0 COMPLETED")
+	r.wantReason("Early exit in terminate")
+	all := w.started("failure_workflow")
+	if len(all) != 1 {
+		t.Fatalf("%d failure workflows, want 1", len(all))
+	}
+	input := all[0].info().Input
+	wantAt(t, input, "workflowId", r.id.String())
+	wantAt(t, input, "reason", "Early exit in terminate")
+	wantAt(t, input, "failureStatus", "FAILED")
+	wantAt(t, input, "failureTaskId", r.task("terminate0").ID.String())
+	wantAt(t, input, "a", 1)
+	all[0].want(fsm.Completed, "lambda0 COMPLETED")
+}
+
 // B99: TERMINATE in one branch ends the workflow while a sub-workflow runs in another:
 // nothing is left open, the child is TERMINATED because its parent was.
 func TestB099TerminateEndsRunningChildren(t *testing.T) {
@@ -58,6 +79,19 @@ func TestB100TerminateInADecision(t *testing.T) {
 	r.want(fsm.Failed, "t1 COMPLETED", "decision COMPLETED", "terminate0 COMPLETED")
 	wantJSON(t, r.info().Output, m{"output": "done"})
 	r.wantReason("Workflow is FAILED by TERMINATE task: " + r.task("terminate0").ID.String())
+}
+
+// B101: a terminationStatus that is empty, null or unknown at run time leaves the TERMINATE
+// task FAILED and the workflow too; it does not hang.
+func TestB101InvalidTerminationStatusFails(t *testing.T) {
+	w := begin(t)
+	for _, status := range []any{"", nil, "NONSENSE"} {
+		forked := step("TERMINATE", "end", in(m{"terminationStatus": "${workflow.input.status}"}))
+		r := w.startFlow(flow("f", forkOf("fork", l{forked}, m{}), join("join")), m{"status": status})
+		r.wantStatus(fsm.Failed)
+		r.wantTasks("end FAILED")
+		wantTexts(t, "the task's reason", r.task("end").Reason, "termination status")
+	}
 }
 
 // B102: a workflow that fails starts its failureWorkflow: the output names it, its input
