@@ -11,6 +11,8 @@ import (
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
 	"github.com/dop251/goja/parser"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 func compileScript(j *Job) (program *goja.Program, o Outcome) {
 	defer func() {
 		if x := recover(); x != nil {
-			o = failed(Unparsed, fmt.Sprint("the engine failed: ", x))
+			o = failed(fsm.JobMalformed, fmt.Sprint("the engine failed: ", x))
 		}
 	}()
 	src := j.Source
@@ -36,7 +38,7 @@ func compileScript(j *Job) (program *goja.Program, o Outcome) {
 	// Source maps would be read from the file system.
 	tree, err := parser.ParseFile(nil, scriptName, src, 0, parser.WithDisableSourceMaps)
 	if err == nil && j.Function && !isOneFunction(tree) {
-		return nil, failed(Unparsed, "SyntaxError: Unexpected token }")
+		return nil, failed(fsm.JobMalformed, "SyntaxError: Unexpected token }")
 	}
 	if err == nil {
 		repair(tree, src)
@@ -61,25 +63,25 @@ func isOneFunction(tree *ast.Program) bool {
 func unparsed(err error) Outcome {
 	var list parser.ErrorList
 	if errors.As(err, &list) && len(list) > 0 {
-		o := failed(Unparsed, "SyntaxError: "+list[0].Message)
+		o := failed(fsm.JobMalformed, "SyntaxError: "+list[0].Message)
 		o.Line = int32(list[0].Position.Line)
 		return o
 	}
 	var syntax *goja.CompilerSyntaxError
 	if errors.As(err, &syntax) {
-		o := failed(Unparsed, "SyntaxError: "+syntax.Message)
+		o := failed(fsm.JobMalformed, "SyntaxError: "+syntax.Message)
 		if syntax.File != nil {
 			o.Line = int32(syntax.File.Position(syntax.Offset).Line)
 		}
 		return o
 	}
-	return failed(Unparsed, err.Error())
+	return failed(fsm.JobMalformed, err.Error())
 }
 
 // runScript evaluates a script in a new engine.
 func runScript(j *Job, limit time.Duration) (o Outcome) {
 	program, o := compileScript(j)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		return o
 	}
 	vm := goja.New()
@@ -99,7 +101,7 @@ func runScript(j *Job, limit time.Duration) (o Outcome) {
 	}()
 	w := newResultWriter(vm) // before the script can change what it uses
 	if err := errors.Join(addEqual(vm), addListMethods(vm), vm.Set("$", toScript(vm, j.Input))); err != nil {
-		return failed(Thrown, err.Error())
+		return failed(fsm.JobThrew, err.Error())
 	}
 	value, err := vm.RunProgram(program)
 	if err != nil {
@@ -129,7 +131,7 @@ func ended(x any, limit time.Duration) Outcome {
 	}
 	err, ok := x.(error)
 	if !ok {
-		return failed(Thrown, fmt.Sprint("the engine failed: ", x))
+		return failed(fsm.JobThrew, fmt.Sprint("the engine failed: ", x))
 	}
 	var interrupted *goja.InterruptedError
 	var overflow *goja.StackOverflowError
@@ -138,15 +140,15 @@ func ended(x any, limit time.Duration) Outcome {
 	case errors.As(err, &interrupted):
 		return timedOut(limit)
 	case errors.As(err, &overflow):
-		o := failed(Thrown, "RangeError: Maximum call stack size exceeded")
+		o := failed(fsm.JobThrew, "RangeError: Maximum call stack size exceeded")
 		o.Line = line(overflow.Stack())
 		return o
 	case errors.As(err, &thrown):
-		o := failed(Thrown, thrownText(thrown.Value()))
+		o := failed(fsm.JobThrew, thrownText(thrown.Value()))
 		o.Line = line(thrown.Stack())
 		return o
 	}
-	return failed(Thrown, "the engine failed: "+err.Error())
+	return failed(fsm.JobThrew, "the engine failed: "+err.Error())
 }
 
 // thrownText is what a thrown value says of itself. Its own functions may run.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 const script = JavaScript
@@ -54,7 +56,7 @@ func TestScriptsHaveTheValueOfTheirLastStatement(t *testing.T) {
 		{"true", "true"}, {"'\\u0000\"\\\\\\u2028'", `"\u0000\"\\` + "\u2028" + `"`},
 	} {
 		o := run(c.source, input)
-		if o.Failure != None || string(o.Result) != c.want {
+		if o.Failure != fsm.JobDone || string(o.Result) != c.want {
 			t.Errorf("%s: got %s %+v, want %s", c.source, o.Result, o, c.want)
 		}
 	}
@@ -65,12 +67,12 @@ func TestFunctionBodiesReturn(t *testing.T) {
 		{"return $.a > 1", "true"}, {"$.a", "null"}, {"return {a: $.a} // end", `{"a":2}`}, {"if ($.a) return 'x'", `"x"`},
 	} {
 		o := Evaluate(Job{Language: script, Function: true, Source: c.source, Input: json.RawMessage(`{"a":2}`)}, time.Second)
-		if o.Failure != None || string(o.Result) != c.want {
+		if o.Failure != fsm.JobDone || string(o.Result) != c.want {
 			t.Errorf("%s: got %s %+v, want %s", c.source, o.Result, o, c.want)
 		}
 	}
 	for _, source := range []string{"return 1 }", "return 1 } function b() { return 2", "return 1 } {", "} + function() {"} {
-		if o := Evaluate(Job{Language: script, Function: true, Source: source}, time.Second); o.Failure != Unparsed {
+		if o := Evaluate(Job{Language: script, Function: true, Source: source}, time.Second); o.Failure != fsm.JobMalformed {
 			t.Errorf("%s: got %+v, want that it does not parse", source, o)
 		}
 	}
@@ -80,28 +82,28 @@ func TestScriptsThatThrowSayWhatAndWhere(t *testing.T) {
 	for _, c := range []struct {
 		source, message string
 		line            int32
-		failure         Failure
+		failure         fsm.JobFailure
 	}{
-		{"1;\nthrow new Error('boom')", "Error: boom", 2, Thrown},
-		{"throw 'text'", "text", 1, Thrown},
-		{"throw null", "null", 1, Thrown}, {"throw undefined", "undefined", 1, Thrown}, {"throw {a: 1}", "[object Object]", 1, Thrown},
-		{"throw {toString() { throw 1 }}", "a value that has no text was thrown", 1, Thrown},
-		{"throw Symbol('s')", "s", 1, Thrown},
-		{"\n\n$.a.b", "TypeError: Cannot read property 'b' of undefined", 3, Thrown},
-		{"nope", "ReferenceError: nope is not defined", 1, Thrown},
-		{"\n[1].reduce(function() {}.x)", "TypeError: Cannot convert undefined or null to object", 2, Thrown},
-		{"load('x')", "ReferenceError: load is not defined", 1, Thrown}, {"print(1)", "ReferenceError: print is not defined", 1, Thrown},
-		{"console.log(1)", "ReferenceError: console is not defined", 1, Thrown},
-		{"Java.type('java.lang.System')", "ReferenceError: Java is not defined", 1, Thrown},
-		{"require('fs')", "ReferenceError: require is not defined", 1, Thrown},
-		{"function f() { return f() }\nf()", "RangeError: Maximum call stack size exceeded", 1, Thrown},
-		{"var a = {}; a.a = a; a", tooDeep.Message, 0, Thrown},
-		{"({get a() {\nthrow new TypeError('get')}})", "TypeError: get", 2, Thrown},
-		{"new Proxy({}, {ownKeys() { throw 'keys' }})", "keys", 1, Thrown},
-		{"a b", "SyntaxError: Unexpected identifier", 1, Unparsed},
-		{"1 +\n", "SyntaxError: Unexpected end of input", 2, Unparsed},
-		{"return 1", "SyntaxError: Illegal return statement", 1, Unparsed},
-		{"let a; let a", "SyntaxError: Identifier 'a' has already been declared", 1, Unparsed},
+		{"1;\nthrow new Error('boom')", "Error: boom", 2, fsm.JobThrew},
+		{"throw 'text'", "text", 1, fsm.JobThrew},
+		{"throw null", "null", 1, fsm.JobThrew}, {"throw undefined", "undefined", 1, fsm.JobThrew}, {"throw {a: 1}", "[object Object]", 1, fsm.JobThrew},
+		{"throw {toString() { throw 1 }}", "a value that has no text was thrown", 1, fsm.JobThrew},
+		{"throw Symbol('s')", "s", 1, fsm.JobThrew},
+		{"\n\n$.a.b", "TypeError: Cannot read property 'b' of undefined", 3, fsm.JobThrew},
+		{"nope", "ReferenceError: nope is not defined", 1, fsm.JobThrew},
+		{"\n[1].reduce(function() {}.x)", "TypeError: Cannot convert undefined or null to object", 2, fsm.JobThrew},
+		{"load('x')", "ReferenceError: load is not defined", 1, fsm.JobThrew}, {"print(1)", "ReferenceError: print is not defined", 1, fsm.JobThrew},
+		{"console.log(1)", "ReferenceError: console is not defined", 1, fsm.JobThrew},
+		{"Java.type('java.lang.System')", "ReferenceError: Java is not defined", 1, fsm.JobThrew},
+		{"require('fs')", "ReferenceError: require is not defined", 1, fsm.JobThrew},
+		{"function f() { return f() }\nf()", "RangeError: Maximum call stack size exceeded", 1, fsm.JobThrew},
+		{"var a = {}; a.a = a; a", tooDeep.Message, 0, fsm.JobThrew},
+		{"({get a() {\nthrow new TypeError('get')}})", "TypeError: get", 2, fsm.JobThrew},
+		{"new Proxy({}, {ownKeys() { throw 'keys' }})", "keys", 1, fsm.JobThrew},
+		{"a b", "SyntaxError: Unexpected identifier", 1, fsm.JobMalformed},
+		{"1 +\n", "SyntaxError: Unexpected end of input", 2, fsm.JobMalformed},
+		{"return 1", "SyntaxError: Illegal return statement", 1, fsm.JobMalformed},
+		{"let a; let a", "SyntaxError: Identifier 'a' has already been declared", 1, fsm.JobMalformed},
 	} {
 		o := run(c.source, "{}")
 		if o.Message != c.message || o.Line != c.line || o.Failure != c.failure || o.Result != nil {
@@ -137,15 +139,15 @@ func TestResultsAreBounded(t *testing.T) {
 		"new Proxy([], {get: (o, k) => k == 'length' ? 1e15 : 1})",
 	} {
 		o := Evaluate(Job{Language: script, Source: source}, 30*time.Second)
-		if o.Failure != Thrown || !strings.Contains(o.Message, "at most 1044480 are allowed") {
+		if o.Failure != fsm.JobThrew || !strings.Contains(o.Message, "at most 1044480 are allowed") {
 			t.Errorf("%s: got %+v", source, o)
 		}
 	}
-	if o := run("var a = 1; for (var i = 0; i < 126; i++) a = [a]; a", "{}"); o.Failure != None {
+	if o := run("var a = 1; for (var i = 0; i < 126; i++) a = [a]; a", "{}"); o.Failure != fsm.JobDone {
 		t.Errorf("a deep result: %+v", o)
 	}
 	for _, source := range []string{strings.Repeat(" ", MaxSource+1), strings.Repeat("(", 501) + strings.Repeat(")", 501), "'\xff'"} {
-		if o := run(source, "{}"); o.Failure != Unparsed {
+		if o := run(source, "{}"); o.Failure != fsm.JobMalformed {
 			t.Errorf("%.20q: got %+v", source, o)
 		}
 	}

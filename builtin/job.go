@@ -51,44 +51,32 @@ type Job struct {
 	Now int64 `json:"now,omitempty"`
 }
 
-// Failure says what kept a job from having a result.
-type Failure uint8
-
-// Kinds of failure.
-const (
-	None     Failure = iota
-	Thrown           // the source threw, or has a result that cannot be kept
-	TimedOut         // it took longer than the limit
-	Died             // it took too much memory or stack, or the child was killed
-	Unparsed         // the source cannot be parsed
-)
-
 // Outcome is the answer to a job: a result, or a failure with its message.
 type Outcome struct {
 	// Result is JSON: the value of a script, an array of all results of jq, a number.
 	Result  json.RawMessage `json:"result,omitempty"`
-	Failure Failure         `json:"failure,omitempty"`
+	Failure fsm.JobFailure  `json:"failure,omitempty"`
 	Message string          `json:"message,omitempty"`
 	// Line is where a script failed, from 1 on; 0 when that is not known.
 	Line int32 `json:"line,omitempty"`
 }
 
-func failed(f Failure, message string) Outcome {
+func failed(f fsm.JobFailure, message string) Outcome {
 	return Outcome{Failure: f, Message: cut(message)}
 }
 
 // timedOut is what a job ends with whose source takes longer than limit.
 func timedOut(limit time.Duration) Outcome {
 	seconds := strconv.FormatFloat(limit.Seconds(), 'g', -1, 64)
-	return failed(TimedOut, "Script not evaluated within "+seconds+" seconds, interrupted.")
+	return failed(fsm.JobTimedOut, "Script not evaluated within "+seconds+" seconds, interrupted.")
 }
 
 // tooLarge is what a job ends with whose result would take size bytes or more.
 func tooLarge(size int) Outcome {
-	return failed(Thrown, "the result takes "+strconv.Itoa(size)+" bytes or more; at most "+strconv.Itoa(MaxResult)+" are allowed")
+	return failed(fsm.JobThrew, "the result takes "+strconv.Itoa(size)+" bytes or more; at most "+strconv.Itoa(MaxResult)+" are allowed")
 }
 
-var tooDeep = failed(Thrown, "the result is nested more than "+strconv.Itoa(maxDepth)+" levels deep, or contains itself")
+var tooDeep = failed(fsm.JobThrew, "the result is nested more than "+strconv.Itoa(maxDepth)+" levels deep, or contains itself")
 
 // cut makes valid text of at most maxMessage bytes of s.
 func cut(s string) string {
@@ -107,14 +95,14 @@ func cut(s string) string {
 // an engine busy inside one of its own functions, and takes the memory that the source
 // asks for. Local times are in time.Local; a child sets that to UTC.
 func Evaluate(j Job, limit time.Duration) Outcome {
-	if o := checkSource(j.Source); o.Failure != None {
+	if o := checkSource(j.Source); o.Failure != fsm.JobDone {
 		return o
 	}
 	if len(j.Input) == 0 {
 		j.Input = json.RawMessage("null")
 	}
 	if err := expr.Check(j.Input); err != nil {
-		return failed(Thrown, "input: "+err.Error())
+		return failed(fsm.JobThrew, "input: "+err.Error())
 	}
 	var o Outcome
 	switch j.Language {
@@ -128,7 +116,7 @@ func Evaluate(j Job, limit time.Duration) Outcome {
 		return noEvaluator(j.Language)
 	}
 	switch {
-	case o.Failure != None:
+	case o.Failure != fsm.JobDone:
 	case len(o.Result) > MaxResult:
 		return tooLarge(len(o.Result))
 	case expr.Check(nest(o.Result, j.Language != JQ)) != nil:
@@ -149,14 +137,14 @@ func nest(result []byte, twice bool) []byte {
 
 func noEvaluator(language string) Outcome {
 	if language == python {
-		return failed(Thrown, "Python is not available on this server: use javascript")
+		return failed(fsm.JobThrew, "Python is not available on this server: use javascript")
 	}
-	return failed(Thrown, "no evaluator for "+strconv.Quote(language))
+	return failed(fsm.JobThrew, "no evaluator for "+strconv.Quote(language))
 }
 
 // check finds out whether a job's source can be parsed.
 func check(j *Job) Outcome {
-	if o := checkSource(j.Source); o.Failure != None {
+	if o := checkSource(j.Source); o.Failure != fsm.JobDone {
 		return o
 	}
 	switch j.Language {
@@ -174,17 +162,17 @@ func check(j *Job) Outcome {
 
 func checkSource(src string) Outcome {
 	if len(src) > MaxSource {
-		return failed(Unparsed, "the source takes "+strconv.Itoa(len(src))+" bytes; at most "+strconv.Itoa(MaxSource)+" are allowed")
+		return failed(fsm.JobMalformed, "the source takes "+strconv.Itoa(len(src))+" bytes; at most "+strconv.Itoa(MaxSource)+" are allowed")
 	}
 	if !utf8.ValidString(src) {
-		return failed(Unparsed, "the source is not UTF-8")
+		return failed(fsm.JobMalformed, "the source is not UTF-8")
 	}
 	depth := 0
 	for i := range len(src) {
 		switch src[i] {
 		case '(', '[', '{':
 			if depth++; depth > maxNesting {
-				return failed(Unparsed, "the source has more than "+strconv.Itoa(maxNesting)+" open brackets at one place")
+				return failed(fsm.JobMalformed, "the source has more than "+strconv.Itoa(maxNesting)+" open brackets at one place")
 			}
 		case ')', ']', '}':
 			depth = max(depth-1, 0)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 const (
@@ -26,12 +28,12 @@ var ofTheWorld = []string{"localtime", "strflocaltime", "env", "$ENV", "input", 
 // compileQuery parses a query and binds its clock to the job.
 func compileQuery(j *Job) (*gojq.Code, Outcome) {
 	query, o := parseQuery(j.Source)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		return nil, o
 	}
 	code, err := gojq.Compile(query, gojq.WithVariables([]string{nowVariable}))
 	if err != nil {
-		return nil, failed(Unparsed, queryText(err))
+		return nil, failed(fsm.JobMalformed, queryText(err))
 	}
 	return code, Outcome{}
 }
@@ -39,7 +41,7 @@ func compileQuery(j *Job) (*gojq.Code, Outcome) {
 func parseQuery(src string) (*gojq.Query, Outcome) {
 	query, err := gojq.Parse(src)
 	if err != nil {
-		o := failed(Unparsed, "syntax error: "+err.Error())
+		o := failed(fsm.JobMalformed, "syntax error: "+err.Error())
 		var at *gojq.ParseError
 		if errors.As(err, &at) && at.Offset <= len(src) {
 			o.Line = int32(1 + strings.Count(src[:at.Offset], "\n"))
@@ -47,7 +49,7 @@ func parseQuery(src string) (*gojq.Query, Outcome) {
 		return nil, o
 	}
 	if len(query.Imports) > 0 || query.Meta != nil {
-		return nil, failed(Unparsed, "modules are not available")
+		return nil, failed(fsm.JobMalformed, "modules are not available")
 	}
 	refused := ""
 	walk(reflect.ValueOf(query), func(x any) {
@@ -61,7 +63,7 @@ func parseQuery(src string) (*gojq.Query, Outcome) {
 		}
 	})
 	if refused != "" {
-		return nil, failed(Unparsed, refused+" is not available: a query sees its input only")
+		return nil, failed(fsm.JobMalformed, refused+" is not available: a query sees its input only")
 	}
 	return query, Outcome{}
 }
@@ -91,7 +93,7 @@ func runQuery(j *Job, limit time.Duration) Outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	code, o := compileQuery(j)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		return o
 	}
 	dst, err := results(ctx, code, j)
@@ -99,7 +101,7 @@ func runQuery(j *Job, limit time.Duration) Outcome {
 	case ctx.Err() != nil:
 		return timedOut(limit)
 	case err != nil:
-		return failed(Thrown, explain(ctx, err, j))
+		return failed(fsm.JobThrew, explain(ctx, err, j))
 	case len(dst) > MaxResult:
 		return tooLarge(len(dst))
 	}
@@ -142,7 +144,7 @@ func explain(ctx context.Context, err error, j *Job) string {
 		return queryText(err)
 	}
 	query, o := parseQuery(j.Source)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		return queryText(err)
 	}
 	guard(query)

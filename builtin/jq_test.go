@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 func query(source, input string) Outcome {
@@ -31,7 +33,7 @@ func TestQueriesGiveAllTheirResults(t *testing.T) {
 		{"{a: .queryExpression}", `{"queryExpression": "q"}`, `[{"a":"q"}]`},
 	} {
 		o := query(c.source, c.input)
-		if o.Failure != None || string(o.Result) != c.want {
+		if o.Failure != fsm.JobDone || string(o.Result) != c.want {
 			t.Errorf("%s: got %s %+v, want %s", c.source, o.Result, o, c.want)
 		}
 	}
@@ -60,7 +62,7 @@ func TestQueriesThatFailSayWhyAsConductorDoes(t *testing.T) {
 		{`error("own")`, "own"}, {"error({a: 1})", `{"a":1} (not a string)`},
 		{"error(null)", "null (not a string)"},
 	} {
-		if o := query(c.source, doc); o.Failure != Thrown || o.Message != c.message {
+		if o := query(c.source, doc); o.Failure != fsm.JobThrew || o.Message != c.message {
 			t.Errorf("%s: got %+v, want %s", c.source, o, c.message)
 		}
 	}
@@ -68,11 +70,11 @@ func TestQueriesThatFailSayWhyAsConductorDoes(t *testing.T) {
 
 func TestResultsOfQueriesAreBounded(t *testing.T) {
 	for _, source := range []string{"range(1e12)", "[limit(300000; repeat(1))] | ., ."} {
-		if o := Evaluate(Job{Language: JQ, Source: source}, 20*time.Second); o.Failure != Thrown || !strings.Contains(o.Message, "at most 1044480 are allowed") {
+		if o := Evaluate(Job{Language: JQ, Source: source}, 20*time.Second); o.Failure != fsm.JobThrew || !strings.Contains(o.Message, "at most 1044480 are allowed") {
 			t.Errorf("%s: got %+v", source, o)
 		}
 	}
-	if o := query("reduce range(126) as $i (1; [.])", "null"); o.Failure != None {
+	if o := query("reduce range(126) as $i (1; [.])", "null"); o.Failure != fsm.JobDone {
 		t.Errorf("a deep result: got %+v", o)
 	}
 	if o := query("reduce range(127) as $i (1; [.])", "null"); o.Message != tooDeep.Message {
@@ -95,7 +97,7 @@ func TestQueriesThatCannotBeParsed(t *testing.T) {
 		{`import "a" as a; a::f`, "modules are not available"}, {`include "a"; f`, "modules are not available"},
 	} {
 		o := query(c.source, "{}")
-		if o.Failure != Unparsed || o.Message != c.message {
+		if o.Failure != fsm.JobMalformed || o.Message != c.message {
 			t.Errorf("%s: got %+v, want %s", c.source, o, c.message)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 const (
@@ -122,7 +124,7 @@ func (p *Pool) Evaluate(ctx context.Context, j Job) (Outcome, error) {
 // Evaluate has.
 func (p *Pool) Check(ctx context.Context, language, source string) error {
 	o, err := p.ask(ctx, &request{Job: Job{Language: language, Source: source}, Check: true, Limit: p.limit})
-	if err == nil && o.Failure != None {
+	if err == nil && o.Failure != fsm.JobDone {
 		err = &SourceError{Message: o.Message, Line: o.Line}
 	}
 	return err
@@ -143,7 +145,7 @@ func (e *SourceError) Error() string {
 }
 
 func (p *Pool) ask(ctx context.Context, r *request) (Outcome, error) {
-	if o := checkSource(r.Source); o.Failure != None {
+	if o := checkSource(r.Source); o.Failure != fsm.JobDone {
 		return o, nil
 	}
 	if r.Language != JavaScript && r.Language != JQ { // nothing that takes time or memory
@@ -151,7 +153,7 @@ func (p *Pool) ask(ctx context.Context, r *request) (Outcome, error) {
 	}
 	frame, err := encode(r)
 	if err != nil {
-		return failed(Thrown, err.Error()), nil
+		return failed(fsm.JobThrew, err.Error()), nil
 	}
 	select {
 	case p.room <- struct{}{}:

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 // short is the limit of tests whose sources never end.
@@ -27,42 +29,42 @@ func TestHostileSourcesFailAlone(t *testing.T) {
 	}
 	for _, c := range []struct {
 		language, source string
-		failures         []Failure
+		failures         []fsm.JobFailure
 	}{
-		{script, "while(true){}", []Failure{TimedOut}},
-		{script, "for(;;) { try { while(true){} } finally { continue } }", []Failure{TimedOut}},
-		{script, "new Array(2e7).fill(1).map(x => x).length && 1", []Failure{TimedOut, Died}},
-		{script, "var a = []; while(true) a.push('x'.repeat(1000) + a.length)", []Failure{TimedOut, Died}},
-		{script, "'x'.repeat(2**33)", []Failure{Died, TimedOut}},
-		{script, "'x'.repeat(2**40)", []Failure{Died, Thrown, TimedOut}},
-		{script, "var s = 'x'; while (true) s += s", []Failure{TimedOut, Died, Thrown}},
-		{script, "new Uint8Array(2**31)", []Failure{Died, Thrown, TimedOut}},
-		{script, "/^(?=a)(a+)+$/.test('" + strings.Repeat("a", 60) + "b')", []Failure{TimedOut}},
-		{script, "function f() { return f() } f()", []Failure{Thrown}},
-		{script, "var o = {}; o.toString = () => '' + o; '' + o", []Failure{Thrown, Died, TimedOut}},
-		{script, "var a = [1]; a.map(function f() { return [1].map(f) })", []Failure{Thrown, Died, TimedOut}},
-		{script, "var a = []; for (var i = 0; i < 1e5; i++) a = [a]; JSON.stringify(a)", []Failure{Thrown, Died, TimedOut}},
-		{script, "JSON.parse('['.repeat(1e6))", []Failure{Thrown, Died, TimedOut}},
-		{script, strings.Repeat("!", 200_000) + "1", []Failure{Died, None, TimedOut}},
-		{script, strings.Repeat("1+", 100_000) + "1", []Failure{Died, None, TimedOut}},
-		{script, strings.Repeat("if(1)", 50_000) + "1", []Failure{Died, None, TimedOut}},
-		{script, strings.Repeat("a?b:", 60_000) + "1", []Failure{Died, Thrown, TimedOut}},
-		{script, "({get a() { while(true){} }})", []Failure{TimedOut}},
-		{script, "new Proxy({}, {ownKeys() { while(true){} }})", []Failure{TimedOut}},
-		{script, "throw {toString() { while(true){} }}", []Failure{TimedOut, Thrown}},
-		{script, "(function f() { Promise.resolve().then(f) })()", []Failure{TimedOut}},
-		{script, "async function f() { await f() } f(); 1", []Failure{Thrown, Died, TimedOut}},
-		{script, "function* g() { while(true) yield 1 } [...g()]", []Failure{TimedOut, Died}},
-		{script, "[].sort.call({length: 1e15})", []Failure{TimedOut, Died, Thrown}},
-		{JQ, "[range(1e12)] | length", []Failure{TimedOut, Died}},
-		{JQ, "def f: f; f", []Failure{TimedOut}},
-		{JQ, "def f: 1 + f; f", []Failure{TimedOut, Died}},
-		{JQ, "range(1e12) | empty", []Failure{TimedOut}},
-		{JQ, "range(1e12)", []Failure{Thrown, TimedOut}},
-		{JQ, `"x" * 1e10`, []Failure{Thrown, Died, TimedOut}},
-		{JQ, `reduce range(60) as $i ("x"; . + .)`, []Failure{Thrown, Died, TimedOut}},
-		{JQ, strings.Repeat("-", 200_000) + "1", []Failure{None, Died, TimedOut}},
-		{JQ, strings.Repeat("1+", 100_000) + "1", []Failure{None, Died, TimedOut}},
+		{script, "while(true){}", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "for(;;) { try { while(true){} } finally { continue } }", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "new Array(2e7).fill(1).map(x => x).length && 1", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied}},
+		{script, "var a = []; while(true) a.push('x'.repeat(1000) + a.length)", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied}},
+		{script, "'x'.repeat(2**33)", []fsm.JobFailure{fsm.JobDied, fsm.JobTimedOut}},
+		{script, "'x'.repeat(2**40)", []fsm.JobFailure{fsm.JobDied, fsm.JobThrew, fsm.JobTimedOut}},
+		{script, "var s = 'x'; while (true) s += s", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied, fsm.JobThrew}},
+		{script, "new Uint8Array(2**31)", []fsm.JobFailure{fsm.JobDied, fsm.JobThrew, fsm.JobTimedOut}},
+		{script, "/^(?=a)(a+)+$/.test('" + strings.Repeat("a", 60) + "b')", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "function f() { return f() } f()", []fsm.JobFailure{fsm.JobThrew}},
+		{script, "var o = {}; o.toString = () => '' + o; '' + o", []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{script, "var a = [1]; a.map(function f() { return [1].map(f) })", []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{script, "var a = []; for (var i = 0; i < 1e5; i++) a = [a]; JSON.stringify(a)", []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{script, "JSON.parse('['.repeat(1e6))", []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{script, strings.Repeat("!", 200_000) + "1", []fsm.JobFailure{fsm.JobDied, fsm.JobDone, fsm.JobTimedOut}},
+		{script, strings.Repeat("1+", 100_000) + "1", []fsm.JobFailure{fsm.JobDied, fsm.JobDone, fsm.JobTimedOut}},
+		{script, strings.Repeat("if(1)", 50_000) + "1", []fsm.JobFailure{fsm.JobDied, fsm.JobDone, fsm.JobTimedOut}},
+		{script, strings.Repeat("a?b:", 60_000) + "1", []fsm.JobFailure{fsm.JobDied, fsm.JobThrew, fsm.JobTimedOut}},
+		{script, "({get a() { while(true){} }})", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "new Proxy({}, {ownKeys() { while(true){} }})", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "throw {toString() { while(true){} }}", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobThrew}},
+		{script, "(function f() { Promise.resolve().then(f) })()", []fsm.JobFailure{fsm.JobTimedOut}},
+		{script, "async function f() { await f() } f(); 1", []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{script, "function* g() { while(true) yield 1 } [...g()]", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied}},
+		{script, "[].sort.call({length: 1e15})", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied, fsm.JobThrew}},
+		{JQ, "[range(1e12)] | length", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied}},
+		{JQ, "def f: f; f", []fsm.JobFailure{fsm.JobTimedOut}},
+		{JQ, "def f: 1 + f; f", []fsm.JobFailure{fsm.JobTimedOut, fsm.JobDied}},
+		{JQ, "range(1e12) | empty", []fsm.JobFailure{fsm.JobTimedOut}},
+		{JQ, "range(1e12)", []fsm.JobFailure{fsm.JobThrew, fsm.JobTimedOut}},
+		{JQ, `"x" * 1e10`, []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{JQ, `reduce range(60) as $i ("x"; . + .)`, []fsm.JobFailure{fsm.JobThrew, fsm.JobDied, fsm.JobTimedOut}},
+		{JQ, strings.Repeat("-", 200_000) + "1", []fsm.JobFailure{fsm.JobDone, fsm.JobDied, fsm.JobTimedOut}},
+		{JQ, strings.Repeat("1+", 100_000) + "1", []fsm.JobFailure{fsm.JobDone, fsm.JobDied, fsm.JobTimedOut}},
 	} {
 		began := time.Now()
 		o := evaluate(t, pool, Job{Language: c.language, Source: c.source})
@@ -77,7 +79,7 @@ func TestHostileSourcesFailAlone(t *testing.T) {
 
 func TestTheLimitIsFourSeconds(t *testing.T) {
 	want := "Script not evaluated within 4 seconds, interrupted."
-	if o := timedOut(Limit); o.Message != want || o.Failure != TimedOut {
+	if o := timedOut(Limit); o.Message != want || o.Failure != fsm.JobTimedOut {
 		t.Errorf("got %+v, want %q", o, want)
 	}
 	if p := newPool(t, 0); p.limit != 4*time.Second {

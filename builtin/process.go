@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 const (
@@ -113,7 +115,7 @@ func (p *process) ask(ctx context.Context, frame []byte, limit time.Duration) (O
 	case sent != nil || code < 0:
 		return Outcome{}, fmt.Errorf("a child has ended: %s: %w", p.how(), err)
 	}
-	return failed(Died, p.cause()), nil
+	return failed(fsm.JobDied, p.cause()), nil
 }
 
 // cause words the end of a child that ended by itself.

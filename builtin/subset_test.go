@@ -14,6 +14,7 @@ import (
 
 	"github.com/dop251/goja"
 
+	"github.com/pawlhq/pawl/fsm"
 	"github.com/pawlhq/pawl/fsm/expr"
 )
 
@@ -41,7 +42,7 @@ func agree(t *testing.T, src string, doc []byte, function bool) bool {
 	var outside *expr.SubsetError
 	if err != nil {
 		if !errors.As(err, &outside) {
-			if _, o := compileScript(&job); o.Failure == None {
+			if _, o := compileScript(&job); o.Failure == fsm.JobDone {
 				t.Errorf("%q (function: %v): the machine says %v, the engine takes it", src, function, err)
 			}
 			return true
@@ -56,7 +57,7 @@ func agree(t *testing.T, src string, doc []byte, function bool) bool {
 		t.Errorf("%q (function: %v) on %s: %s", src, function, doc, fmt.Sprintf(format, args...))
 	}
 	program, o := compileScript(&job)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		// The engine ends a statement at a line end although a semicolon follows.
 		if o.Message != "SyntaxError: Unexpected token else" {
 			wrong("the machine takes it, the engine says %s", o.Message)
@@ -110,7 +111,7 @@ func class(message string) string {
 func canonical(t *testing.T, raw []byte) string {
 	t.Helper()
 	o := Evaluate(Job{Language: JavaScript, Source: "$", Input: raw}, Limit)
-	if o.Failure != None {
+	if o.Failure != fsm.JobDone {
 		t.Fatalf("%s: %+v", raw, o)
 	}
 	return string(o.Result)

@@ -145,7 +145,7 @@ func (w *Workers) do(ctx, parked context.Context, stream fsm.StreamID, l fsm.Lea
 func (w *Workers) evaluate(ctx context.Context, l fsm.Leased) (o Outcome, done bool) {
 	var j Job
 	if err := json.Unmarshal(l.Input, &j); err != nil {
-		return failed(Thrown, "not a job: "+err.Error()), true
+		return failed(fsm.JobThrew, "not a job: "+err.Error()), true
 	}
 	if j.Now == 0 {
 		j.Now = int64(l.Scheduled)
@@ -191,11 +191,11 @@ func (w *Workers) report(ctx context.Context, l fsm.Leased, o Outcome) {
 	if refused == nil || refused.Code != fsm.Malformed && refused.Code != fsm.TooLarge {
 		return
 	}
-	w.propose(ctx, finish(l, failed(Thrown, "the result is not taken: "+refused.Message)))
+	w.propose(ctx, finish(l, failed(fsm.JobThrew, "the result is not taken: "+refused.Message)))
 }
 
 func finish(l fsm.Leased, o Outcome) fsm.Body {
-	return &fsm.FinishJob{Task: l.Task, Lease: l.Lease, Result: o.Result, Failure: fsm.JobFailure(o.Failure),
+	return &fsm.FinishJob{Task: l.Task, Lease: l.Lease, Result: o.Result, Failure: o.Failure,
 		Message: o.Message, Line: o.Line}
 }
 

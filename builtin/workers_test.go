@@ -131,13 +131,13 @@ func TestWorkersAnswerTheJobsTheyLease(t *testing.T) {
 		await(t, "the job is answered", d.look(func() bool { return len(d.finished) == i+1 }))
 	}
 	for i, want := range []Outcome{
-		{Result: json.RawMessage("2")}, {Failure: Thrown, Message: "x", Line: 2}, {Result: json.RawMessage("[1,2]")},
+		{Result: json.RawMessage("2")}, {Failure: fsm.JobThrew, Message: "x", Line: 2}, {Result: json.RawMessage("[1,2]")},
 		{Result: json.RawMessage("0")}, {Result: json.RawMessage("1000")}, {Result: json.RawMessage("7")},
-		{Failure: Thrown, Message: "Python is not available on this server: use javascript"},
+		{Failure: fsm.JobThrew, Message: "Python is not available on this server: use javascript"},
 	} {
 		got := d.finished[i]
 		if got.Task.Serial != uint32(i+1) || got.Lease != fsm.Lease(i+1) || string(got.Result) != string(want.Result) ||
-			Failure(got.Failure) != want.Failure || got.Message != want.Message || got.Line != want.Line {
+			got.Failure != want.Failure || got.Message != want.Message || got.Line != want.Line {
 			t.Errorf("job %d: got %+v, want %+v", i+1, got, want)
 		}
 	}
@@ -202,7 +202,7 @@ func TestAResultThatIsNotTakenIsAFailure(t *testing.T) {
 	work(t, &d, time.Second)
 	d.leases <- lease(1, Job{Language: script, Source: "1"})
 	await(t, "the job is answered", d.look(func() bool { return len(d.finished) == 1 }))
-	if got := d.finished[0]; Failure(got.Failure) != Thrown || got.Message != "the result is not taken: much" {
+	if got := d.finished[0]; got.Failure != fsm.JobThrew || got.Message != "the result is not taken: much" {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 // zoneinfo is the zone data of the IANA in the form of Go's distribution, release
@@ -36,7 +38,7 @@ const maxZoneName = 64
 func readZoned(src string) Outcome {
 	src = strings.TrimSpace(src)
 	bad := func(what string) Outcome {
-		return failed(Unparsed, what+" in "+strconv.Quote(cut(src))+": expected yyyy-MM-dd HH:mm Zone/Name")
+		return failed(fsm.JobMalformed, what+" in "+strconv.Quote(cut(src))+": expected yyyy-MM-dd HH:mm Zone/Name")
 	}
 	const layout = "2006-01-02 15:04"
 	if len(src) <= len(layout) || src[len(layout)] != ' ' {

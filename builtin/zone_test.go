@@ -3,6 +3,8 @@ package builtin
 import (
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 func TestLocalTimesInNamedZones(t *testing.T) {
@@ -33,7 +35,7 @@ func TestLocalTimesInNamedZones(t *testing.T) {
 	}
 	for _, source := range []string{"", "2026-01-15 12:00", "2026-01-15 12:00 ", "2026-13-15 12:00 UTC", "2026-01-15 12:00 Europe/Nowhere",
 		"2026-01-15 12:00 ../zone.go", "2026-01-15 12:00 /etc/localtime", "2026-01-15 12:00 GMT+99", "2026-01-15 12:00 Europe", "2026-02-30 12:00 UTC"} {
-		if o := Evaluate(Job{Language: Zone, Source: source}, time.Second); o.Failure != Unparsed || o.Message == "" {
+		if o := Evaluate(Job{Language: Zone, Source: source}, time.Second); o.Failure != fsm.JobMalformed || o.Message == "" {
 			t.Errorf("%q: got %+v", source, o)
 		}
 	}

@@ -25,9 +25,9 @@ type JobFailure uint8
 // The failures of jobs.
 const (
 	JobDone      JobFailure = iota // none: there is a result
-	JobThrew                       // the script threw, or the program met an error
+	JobThrew                       // the source threw, or has a result that cannot be kept
 	JobTimedOut                    // it did not end within its time
-	JobDied                        // it took too much memory, or its process ended
+	JobDied                        // it took too much memory or stack, or its process ended
 	JobMalformed                   // its source does not parse
 	jobLost                        // no worker answered; never sent
 )
