@@ -134,9 +134,6 @@ func skipSpace(src string, i int) int {
 	return i
 }
 
-// Whole reports whether all of `$` may matter.
-func (u Uses) Whole() bool { return u.whole }
-
 // Root reports whether the member key of `$` may matter.
 func (u Uses) Root(key string) bool {
 	return u.whole || slices.ContainsFunc(u.paths, func(p [2]string) bool { return p[0] == key })

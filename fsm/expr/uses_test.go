@@ -58,7 +58,7 @@ func TestScanUsesErrsToTheSideOfMore(t *testing.T) {
 		for _, p := range u.paths {
 			got = append(got, strings.TrimSuffix(p[0]+"."+p[1], "."))
 		}
-		if u.Whole() {
+		if u.whole {
 			got = []string{"*"}
 		}
 		if g := strings.Join(got, " "); g != want {
