@@ -67,20 +67,25 @@ func (s *State) purge(e *execution, i item) (again bool) {
 	return false
 }
 
-// removeLast takes away up to a quantum of the records from a serial on, newest first,
-// since a record's fragment belongs to an older one. It reports whether more are left.
-func (s *State) removeLast(e *execution, from uint32) (more bool) {
-	var gone []*task
-	for id, t := range s.tasks.tree.Before(TaskID{Exec: e.id, Serial: 1<<32 - 1}) {
+// lastRecords lists up to a quantum of the records from a serial to another, newest first,
+// as far as there are steps for them, and reports whether there are more.
+func (s *State) lastRecords(e *execution, from, to uint32) (list []*task, more bool) {
+	for id, t := range s.tasks.tree.Before(TaskID{Exec: e.id, Serial: to}) {
 		if id.Exec != e.id || id.Serial < from {
 			break
 		}
-		if len(gone) == quantum || len(gone) > 0 && len(gone) >= s.scratch.steps {
-			more = true
-			break
+		if len(list) == quantum || len(list) > 0 && len(list) >= s.scratch.steps {
+			return list, true
 		}
-		gone = append(gone, t)
+		list = append(list, t)
 	}
+	return list, false
+}
+
+// removeLast takes away up to a quantum of the records from a serial on, newest first,
+// since a record's fragment belongs to an older one. It reports whether more are left.
+func (s *State) removeLast(e *execution, from uint32) (more bool) {
+	gone, more := s.lastRecords(e, from, 1<<32-1)
 	for _, t := range gone {
 		s.removeTask(e, t)
 	}

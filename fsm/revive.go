@@ -213,17 +213,7 @@ func (s *State) empty(e *execution) bool {
 // deleteHidden takes a quantum of the hidden records away. What counted them does so no
 // longer, and children that run below them are told to end.
 func (s *State) deleteHidden(e *execution) (more bool) {
-	var gone []*task
-	for id, t := range s.tasks.tree.Before(TaskID{Exec: e.id, Serial: e.hideTo}) {
-		if id.Exec != e.id || id.Serial < e.hideFrom {
-			break
-		}
-		if len(gone) == quantum || len(gone) > 0 && len(gone) >= s.scratch.steps {
-			more = true
-			break
-		}
-		gone = append(gone, t)
-	}
+	gone, more := s.lastRecords(e, e.hideFrom, e.hideTo)
 	for _, t := range gone {
 		if e.hideFrom > 1 { // else nothing is left that could have counted it
 			s.unsettle(e, t)
