@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -31,16 +29,17 @@ type doc struct {
 	shape  def.Shape
 	source []byte // JSON
 	fault  string // why the file holds no document
+	// plan or taskType is what a valid definition or task type is read into.
+	plan     *def.Plan
+	taskType *def.TaskType
 }
 
 // title names what a valid document registers.
 func (d doc) title() string {
-	if d.shape == def.ShapeTaskType {
-		t, _ := def.ParseTaskType(d.source)
-		return "task type " + t.Name
+	if d.taskType != nil {
+		return "task type " + d.taskType.Name
 	}
-	plan, _ := def.Compile(d.source)
-	return fmt.Sprintf("definition %s version %d", plan.Name, plan.Version)
+	return fmt.Sprintf("definition %s version %d", d.plan.Name, d.plan.Version)
 }
 
 // finding is a problem of the document as one of its file.
@@ -71,6 +70,12 @@ func readDocuments(files []string) ([]doc, error) {
 			d := doc{file: name, shape: def.Sniff(part), source: part}
 			if !bytes.Equal(part, raw) {
 				d.at = fmt.Sprintf("[%d]", i)
+			}
+			switch d.shape {
+			case def.ShapeWorkflow:
+				d.plan, _ = def.Compile(part)
+			case def.ShapeTaskType:
+				d.taskType, _ = def.ParseTaskType(part)
 			}
 			out = append(out, d)
 		}
@@ -151,16 +156,15 @@ func twice(docs []doc) []finding {
 func checkTaken(ctx context.Context, c *pawl.Client, docs []doc) error {
 	var found []finding
 	for _, d := range docs {
-		plan, _ := def.Compile(d.source)
-		if d.shape != def.ShapeWorkflow || plan == nil {
+		if d.plan == nil {
 			continue
 		}
-		res, err := c.Definitions().Get(ctx, &apiv1.GetDefinitionRequest{Name: plan.Name, Version: plan.Version})
+		res, err := c.Definitions().Get(ctx, &apiv1.GetDefinitionRequest{Name: d.plan.Name, Version: d.plan.Version})
 		switch {
 		case errors.Is(err, pawl.ErrNotFound):
 		case err != nil:
 			return err
-		case res.Definition.Source != string(plan.Source):
+		case res.Definition.Source != string(d.plan.Source):
 			found = append(found, finding{File: d.file, Path: "version", Message: fmt.Sprintf(
 				"%s is registered with other contents; raise the version or use --overwrite", d.title())})
 		}
@@ -176,17 +180,16 @@ func checkTaken(ctx context.Context, c *pawl.Client, docs []doc) error {
 func checkAsks(ctx context.Context, c *pawl.Client, docs []doc) error {
 	brought := map[string]*def.TaskType{}
 	for _, d := range docs {
-		if t, _ := def.ParseTaskType(d.source); d.shape == def.ShapeTaskType && t != nil {
-			brought[t.Name] = t
+		if d.taskType != nil {
+			brought[d.taskType.Name] = d.taskType
 		}
 	}
 	var found []finding
 	for _, d := range docs {
-		plan, _ := def.Compile(d.source)
-		if d.shape != def.ShapeWorkflow || plan == nil {
+		if d.plan == nil {
 			continue
 		}
-		for _, a := range plan.Asks {
+		for _, a := range d.plan.Asks {
 			t, err := brought[a.Name], error(nil)
 			if t == nil {
 				if t, err = registeredType(ctx, c, a.Name); err != nil {
@@ -221,10 +224,15 @@ func registeredType(ctx context.Context, c *pawl.Client, name string) (*def.Task
 
 // typesFirst puts task types before the definitions that may need them.
 func typesFirst(docs []doc) []doc {
-	slices.SortStableFunc(docs, func(a, b doc) int {
-		return cmp.Compare(b.shape, a.shape) // of the two that can be registered, task types have the higher
-	})
-	return docs
+	var types, others []doc
+	for _, d := range docs {
+		if d.taskType != nil {
+			types = append(types, d)
+		} else {
+			others = append(others, d)
+		}
+	}
+	return append(types, others...)
 }
 
 func applyAll(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, docs []doc, overwrite bool) error {

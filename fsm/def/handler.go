@@ -1,6 +1,10 @@
 package def
 
-import "github.com/pawlhq/pawl/fsm/expr"
+import (
+	"strconv"
+
+	"github.com/pawlhq/pawl/fsm/expr"
+)
 
 // EventHandler is what is to be done when a message arrives.
 type EventHandler struct {
@@ -104,7 +108,7 @@ func ParseEventHandler(src []byte) (*EventHandler, []Problem) {
 	i := 0
 	for el := range expr.Elements(rec.raw("actions")) {
 		if i == MaxActions {
-			r.add(rootField("actions"), "has more actions than the 100 that are allowed")
+			r.add(rootField("actions"), "has more actions than the "+strconv.Itoa(MaxActions)+" that are allowed")
 			break
 		}
 		h.Actions = append(h.Actions, r.action(rootField("actions").element(i), el))

@@ -1,6 +1,7 @@
 package def
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/pawlhq/pawl/fsm/expr"
@@ -88,7 +89,7 @@ func (r *report) crons(rec record) []CronSchedule {
 	i := 0
 	for el := range expr.Elements(rec.raw("cronSchedules")) {
 		if i == MaxCrons {
-			r.add(rootField("cronSchedules"), "has more expressions than the 100 that are allowed")
+			r.add(rootField("cronSchedules"), "has more expressions than the "+strconv.Itoa(MaxCrons)+" that are allowed")
 			break
 		}
 		below := r.record(rootField("cronSchedules").element(i), el, cronFields)
