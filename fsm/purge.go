@@ -67,8 +67,8 @@ func (s *State) purge(e *execution, i item) (again bool) {
 	return false
 }
 
-// lastRecords lists up to a quantum of the records from a serial to another, newest first,
-// as far as there are steps for them, and reports whether there are more.
+// lastRecords lists up to a quantum of the records from one serial on and below another,
+// newest first, as far as there are steps for them, and reports whether there are more.
 func (s *State) lastRecords(e *execution, from, to uint32) (list []*task, more bool) {
 	for id, t := range s.tasks.tree.Before(TaskID{Exec: e.id, Serial: to}) {
 		if id.Exec != e.id || id.Serial < from {
