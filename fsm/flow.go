@@ -60,7 +60,8 @@ func (s *State) advance(r *run) {
 		case len(r.batch) > 0:
 			s.executeBatch(r)
 		case len(r.fin) > 0:
-			for len(r.fin) > 0 && !r.stop && s.scratch.steps > 0 {
+			// What is made and ends at once has a higher serial: it is for the next pass.
+			for left := len(r.fin); left > 0 && !r.stop && s.scratch.steps > 0; left-- {
 				t := s.taskAt(r.e, r.fin[0])
 				r.fin = r.fin[:copy(r.fin, r.fin[1:])]
 				s.finishTask(r, t)

@@ -10,10 +10,6 @@ func (s *State) recount(e *execution, t *task) {
 	if k := (latestKey{exec: e.id, ref: t.ref}); !s.isLatest(k, t.id.Serial) {
 		s.latest.put(k, t.id.Serial)
 	}
-	if t.status == TaskStatusSkipped && t.executed && s.passedOnToNothing(e, t, n) {
-		t = s.tasks.mut(t)
-		t.executed = false // the step before passes over it again
-	}
 	if n.Kind == def.DoWhile {
 		t = s.tasks.mut(t)
 		t.loops.open, t.loops.ended = 0, false
@@ -67,8 +63,12 @@ func (s *State) recountScope(e *execution, t *task, n *def.Node) {
 }
 
 // passesOn says whether a record itself goes on to the next step of its list: a fork
-// does so through its join, a switch through the list that it took.
+// does so through its join, a switch through the list that it took, and one that was
+// skipped when the flow passes over it again.
 func (s *State) passesOn(t *task, n *def.Node) bool {
+	if t.status == TaskStatusSkipped {
+		return false
+	}
 	switch n.Kind {
 	case def.Fork, def.DynamicFork:
 		return false
@@ -77,15 +77,6 @@ func (s *State) passesOn(t *task, n *def.Node) bool {
 		return !taken
 	}
 	return true
-}
-
-// passedOnToNothing says whether the step after a record has none.
-func (s *State) passedOnToNothing(e *execution, t *task, n *def.Node) bool {
-	if n.Next < 0 {
-		return true
-	}
-	_, ok := s.recordAt(e, s.base(e, t.node).at(n.Next), t.loop, t.iteration)
-	return !ok
 }
 
 func (s *State) recountJoin(e *execution, t *task, n *def.Node) {

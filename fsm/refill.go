@@ -17,7 +17,7 @@ func (s *State) refill(r *run, t *task) {
 		return
 	}
 	switch {
-	case !t.executed && t.status == TaskStatusSkipped:
+	case t.status == TaskStatusSkipped: // the step before passes over it
 	case !t.executed:
 		r.fin = addSorted(r.fin, t.id.Serial)
 	case n.Kind == def.DynamicFork && t.status != TaskStatusSkipped:
@@ -30,7 +30,6 @@ func (s *State) refill(r *run, t *task) {
 			return
 		}
 		s.passOn(r, t, n)
-	case t.status == TaskStatusSkipped: // the step before passes over it
 	default:
 		s.passOn(r, t, n)
 	}

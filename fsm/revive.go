@@ -193,6 +193,9 @@ func (s *State) revived(r *run) {
 			s.makeFirst(r)
 		}
 	}
+	if !r.stop {
+		s.hold(r) // with what the phases before have held: passes look at all of it
+	}
 	if e.sweep == sweepReviving {
 		e.sweep, e.revival, e.cutTo = sweepNone, revival{}, 0
 	}
@@ -299,10 +302,10 @@ func (s *State) mark(e *execution, t *task) {
 	if !failedYet(t) || e.runsAgain(t) {
 		return
 	}
-	switch s.nodeOf(e, t.node).Kind {
+	switch k := s.nodeOf(e, t.node).Kind; k {
 	case def.Join, def.ExclusiveJoin, def.DoWhile:
 		retry := t.retry
-		if t.status != TaskStatusCanceled {
+		if t.status != TaskStatusCanceled || k == def.ExclusiveJoin { // Conductor goes on with the others
 			retry++
 		}
 		s.openAgain(e, t, retry)
@@ -322,6 +325,9 @@ func (s *State) reopen(r *run, t *task) {
 	}
 	n := s.nodeOf(r.e, t.node)
 	switch {
+	case t.status == TaskStatusSkipped && t.executed && s.live(r.e, t):
+		t = s.tasks.mut(t)
+		t.executed = false // the step before passes over it again, if the flow comes there
 	case n.Kind == def.Terminate && t.executed:
 		s.remake(r, t, t.retry, t.input)
 	case !failedYet(t):
