@@ -29,7 +29,7 @@ type cacheKey struct {
 
 // cached is an output that is kept; the row of its age has none.
 type cached struct {
-	output  []byte
+	output  Data
 	expires Millis
 	age     uint64
 }
@@ -42,7 +42,7 @@ func encodeCache(w *writer, k cacheKey, v cached) {
 	w.num(1, k.age)
 	w.str(2, k.name)
 	w.str(3, k.key)
-	w.bytes(4, v.output)
+	w.data(4, v.output)
 	w.int(5, int64(v.expires))
 	w.num(6, v.age)
 }
@@ -57,7 +57,7 @@ func decodeCache(r *reader) (k cacheKey, v cached) {
 		case 3:
 			k.key = r.str()
 		case 4:
-			v.output = r.bytes()
+			v.output = r.data()
 		case 5:
 			v.expires = Millis(r.int())
 		case 6:
@@ -100,7 +100,7 @@ func (s *State) completeFromCache(r *run, t *task, n *def.Node) bool {
 	t.start, t.updated = s.now, s.now
 	t = s.store(r, t)
 	s.scope(r, t, 1)
-	s.completeInline(r, t, c.output)
+	s.completeInline(r, t, c.output.raw)
 	return true
 }
 
@@ -112,7 +112,7 @@ func (s *State) keepOutput(t *task, n *def.Node) {
 	}
 	s.forgetOutput(k)
 	s.nextTie++
-	s.cache.put(k, cached{output: t.output.raw, expires: addSeconds(s.now, int64(n.Cache.TTL)), age: s.nextTie})
+	s.cache.put(k, cached{output: t.output, expires: addSeconds(s.now, int64(n.Cache.TTL)), age: s.nextTie})
 	s.cache.put(cacheKey{age: s.nextTie, name: k.name, key: k.key}, cached{})
 	for range cacheSpare {
 		old, ok := s.oldestOutput()

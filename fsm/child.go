@@ -122,7 +122,7 @@ const compileUnit = 1 << 10
 // planOfSource gives the plan of a definition that is not registered. One that many
 // children bring along is compiled once while any of them is there.
 func (s *State) planOfSource(source []byte) (*plan, string) {
-	if p, ok := s.plans.get(s.planIDs[rowHash(source)]); ok && bytes.Equal(p.source, source) {
+	if p, ok := s.plans.get(s.planIDs[rowHash(source)]); ok && bytes.Equal(p.source.raw, source) {
 		return p, ""
 	}
 	s.spend(1 + len(source)/compileUnit)

@@ -15,7 +15,19 @@ const (
 	maxTag = 1<<13 - 1
 )
 
-type writer struct{ b []byte }
+type writer struct {
+	b    []byte
+	form form
+}
+
+// form is what rows are encoded for.
+type form uint8
+
+const (
+	formStored   form = iota // to be read again
+	formDigest               // to be hashed: payloads are written as their hashes
+	formRehashed             // the same, with each payload hashed anew
+)
 
 func (w *writer) key(tag int, kind uint64) { w.b = binary.AppendUvarint(w.b, uint64(tag)<<1|kind) }
 

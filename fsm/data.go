@@ -1,11 +1,14 @@
 package fsm
 
+import "encoding/binary"
+
 // Data is a payload: raw JSON bytes in which every digit and unknown key survives, or
 // a formula over records of the same execution that is answered member by member and
 // never stored. It is immutable.
 type Data struct {
 	kind dataKind
 	of   uint32 // serial of the record that a formula reads
+	sum  uint64 // hash of raw, by which it enters the digest
 	raw  []byte
 }
 
@@ -27,7 +30,7 @@ func raw(b []byte) Data {
 	if len(b) == 0 {
 		return Data{}
 	}
-	return Data{kind: dataRaw, raw: b}
+	return Data{kind: dataRaw, raw: b, sum: payloadHash(b)}
 }
 
 // bytes gives the raw bytes of a payload that is no formula.
@@ -42,10 +45,24 @@ func (w *writer) data(tag int, d Data) {
 	switch d.kind {
 	case dataNone:
 	case dataRaw:
-		w.bytes(tag, d.raw)
+		w.payload(tag, d)
 	default:
 		w.num(tag, uint64(d.of)<<8|uint64(d.kind))
 	}
+}
+
+func (w *writer) payload(tag int, d Data) {
+	sum := d.sum
+	switch w.form {
+	case formStored:
+		w.bytes(tag, d.raw)
+		return
+	case formRehashed:
+		sum = payloadHash(d.raw)
+	}
+	w.key(tag, wireBytes)
+	w.b = append(w.b, 8)
+	w.b = binary.BigEndian.AppendUint64(w.b, sum)
 }
 
 func (r *reader) data() Data {

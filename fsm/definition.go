@@ -29,11 +29,11 @@ func (s *State) lookup(name string, version int32) (*definition, bool) {
 // intern gives the plan of some bytes, which all that have them share.
 func (s *State) intern(compiled *def.Plan) *plan {
 	h := rowHash(compiled.Source)
-	if p, ok := s.plans.get(s.planIDs[h]); ok && bytes.Equal(p.source, compiled.Source) {
+	if p, ok := s.plans.get(s.planIDs[h]); ok && bytes.Equal(p.source.raw, compiled.Source) {
 		return p
 	}
 	s.nextPlan++
-	p := s.plans.insert(&plan{id: s.nextPlan, source: compiled.Source, compiled: compiled})
+	p := s.plans.insert(&plan{id: s.nextPlan, source: raw(compiled.Source), compiled: compiled})
 	s.planIDs[h] = p.id
 	return p
 }
@@ -77,7 +77,7 @@ func (s *State) putDefinition(c *PutDefinition) (Result, *Rejection) {
 	old, exists := s.definitions.get(key)
 	if exists {
 		p, _ := s.plans.get(old.plan)
-		if bytes.Equal(p.source, compiled.Source) {
+		if bytes.Equal(p.source.raw, compiled.Source) {
 			return Result{Version: key.version, Repeated: true}, nil
 		}
 		if !c.Overwrite {

@@ -24,12 +24,16 @@ func (d Digest) String() string {
 // Seed of the row hashes. It is part of the stored format.
 const digestSeed = 0x7061776c
 
-// rowHash hashes one encoded row; its first byte is the table, so that equal bytes
-// in two tables differ.
+// rowHash hashes one row, encoded for the digest; its first byte is the table, so that
+// equal bytes in two tables differ.
 func rowHash(row []byte) Digest {
 	h := xxh3.Hash128Seed(row, digestSeed)
 	return Digest{Hi: h.Hi, Lo: h.Lo}
 }
+
+// payloadHash hashes a payload. It is kept with it, so that a row that holds a large one
+// costs no more to hash anew than any other.
+func payloadHash(b []byte) uint64 { return xxh3.HashSeed(b, digestSeed) }
 
 func (d Digest) add(o Digest) Digest {
 	lo, carry := bits.Add64(d.Lo, o.Lo, 0)

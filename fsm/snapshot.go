@@ -16,25 +16,27 @@ type Table struct {
 
 // Tables gives the View's rows, tables in the order of their numbers. Load makes an
 // equal State of them.
-func (v View) Tables() iter.Seq[Table] {
+func (v View) Tables() iter.Seq[Table] { return v.tables(formStored) }
+
+func (v View) tables(f form) iter.Seq[Table] {
 	if v.s == nil {
 		return func(func(Table) bool) {}
 	}
 	t := &v.s.tables
 	list := [...]Table{
 		{tableMeta, v.metaRow()},
-		{tablePlans, t.plans.encoded()}, {tableDefinitions, t.definitions.encoded()},
-		{tableTaskTypes, t.taskTypes.encoded()}, {tableQueues, t.queues.encoded()}, {tableLimits, t.limits.encoded()},
-		{tableExecutions, t.executions.encoded()}, {tableTasks, t.tasks.encoded()}, {tableFragments, t.fragments.encoded()},
-		{tableLatest, t.latest.encoded()}, {tableHeld, t.held.encoded()}, {tableIterations, t.iterations.encoded()},
-		{tableBad, t.bad.encoded()}, {tableWaits, t.waits.encoded()}, {tableReady, t.ready.encoded()},
-		{tableLeases, t.leases.encoded()}, {tableDue, t.due.encoded()}, {tableAgenda, t.agenda.encoded()},
-		{tableKeys, t.keys.encoded()}, {tableRequests, t.requests.encoded()}, {tableRequestAges, t.requestAges.encoded()},
-		{tableByTime, t.byTime.encoded()}, {tableByType, t.byType.encoded()}, {tableByStatus, t.byStatus.encoded()},
-		{tableByCorrelation, t.byCorrelation.encoded()}, {tableByParent, t.byParent.encoded()},
-		{tableSecrets, t.secrets.encoded()}, {tableEnvironment, t.environment.encoded()},
-		{tableCache, t.cache.encoded()}, {tableParked, t.parked.encoded()},
-		{tableOpen, t.openTasks.encoded()},
+		{tablePlans, t.plans.encoded(f)}, {tableDefinitions, t.definitions.encoded(f)},
+		{tableTaskTypes, t.taskTypes.encoded(f)}, {tableQueues, t.queues.encoded(f)}, {tableLimits, t.limits.encoded(f)},
+		{tableExecutions, t.executions.encoded(f)}, {tableTasks, t.tasks.encoded(f)}, {tableFragments, t.fragments.encoded(f)},
+		{tableLatest, t.latest.encoded(f)}, {tableHeld, t.held.encoded(f)}, {tableIterations, t.iterations.encoded(f)},
+		{tableBad, t.bad.encoded(f)}, {tableWaits, t.waits.encoded(f)}, {tableReady, t.ready.encoded(f)},
+		{tableLeases, t.leases.encoded(f)}, {tableDue, t.due.encoded(f)}, {tableAgenda, t.agenda.encoded(f)},
+		{tableKeys, t.keys.encoded(f)}, {tableRequests, t.requests.encoded(f)}, {tableRequestAges, t.requestAges.encoded(f)},
+		{tableByTime, t.byTime.encoded(f)}, {tableByType, t.byType.encoded(f)}, {tableByStatus, t.byStatus.encoded(f)},
+		{tableByCorrelation, t.byCorrelation.encoded(f)}, {tableByParent, t.byParent.encoded(f)},
+		{tableSecrets, t.secrets.encoded(f)}, {tableEnvironment, t.environment.encoded(f)},
+		{tableCache, t.cache.encoded(f)}, {tableParked, t.parked.encoded(f)},
+		{tableOpen, t.openTasks.encoded(f)},
 	}
 	return func(yield func(Table) bool) {
 		for _, table := range list {
@@ -181,7 +183,8 @@ func loadRecords[K comparable, R any, P record[K, R]](t *records[K, R, P], rows 
 				return
 			}
 			m := p.header()
-			m.hash = rowHash(row)
+			p.encode(t.j.row(t.id))
+			m.hash = t.j.rowHash()
 			t.j.digest = t.j.digest.add(m.hash)
 			if !yield(p.key(), p) {
 				return
@@ -209,7 +212,7 @@ func loadRows[K comparable, V any](t *rows[K, V], rows iter.Seq[[]byte], decode 
 				err = r.err
 				return
 			}
-			t.j.digest = t.j.digest.add(rowHash(row))
+			t.j.digest = t.j.digest.add(t.hash(k, v))
 			if !yield(k, v) {
 				return
 			}
@@ -228,7 +231,7 @@ func (s *State) deriveLookups() {
 		s.queueIDs[q.name] = id
 	}
 	for id, p := range s.plans.tree.All() {
-		s.planIDs[rowHash(p.source)] = id
+		s.planIDs[rowHash(p.source.raw)] = id
 	}
 	for k := range s.openTasks.tree.All() {
 		if t, ok := s.tasks.get(k.task); ok {
@@ -244,7 +247,7 @@ func decodePlan(r *reader) *plan {
 		case 1:
 			p.id = planID(r.num())
 		case 2:
-			p.source = r.bytes()
+			p.source = r.data()
 		case 3:
 			p.refs = r.num()
 		default:
@@ -252,7 +255,7 @@ func decodePlan(r *reader) *plan {
 		}
 	}
 	if r.err == nil {
-		if p.compiled, _ = def.Recompile(p.source); p.compiled == nil {
+		if p.compiled, _ = def.Recompile(p.source.raw); p.compiled == nil {
 			r.fail(ErrCorrupt)
 		}
 	}

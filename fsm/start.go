@@ -90,11 +90,11 @@ func noDefinition(name string, version int32) string {
 }
 
 // withInputTemplate adds the definition's defaults to an input that is not empty.
-func withInputTemplate(p *def.Plan, input []byte) []byte {
-	if p.InputDefaults == nil || expr.Count(input) == 0 {
+func withInputTemplate(p *def.Plan, input Data) Data {
+	if p.InputDefaults == nil || expr.Count(input.raw) == 0 {
 		return input
 	}
-	return expr.Merge(p.InputDefaults, input)
+	return raw(expr.Merge(p.InputDefaults, input.raw))
 }
 
 // addExecution makes an execution of a plan and its index rows.
@@ -106,7 +106,7 @@ func (s *State) addExecution(p *plan, e execution) *execution {
 	e.id = newExecID(s.index, s.incarnation, s.scratch.executions)
 	s.scratch.executions++
 	e.plan, e.status = p.id, Running
-	e.input = raw(withInputTemplate(p.compiled, e.input.raw))
+	e.input = withInputTemplate(p.compiled, e.input)
 	e.nextSerial, e.nextSeq = 1, 1
 	e.created, e.updated = s.now, s.now
 	e.variables = raw(p.compiled.Variables)

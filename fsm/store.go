@@ -15,6 +15,19 @@ type journal struct {
 	mark   uint64
 	digest Digest
 	buf    writer // scratch of row encodings
+	hashed uint64 // bytes of rows that were hashed for the digest
+}
+
+// row begins the encoding of a row for the digest.
+func (j *journal) row(id TableID) *writer {
+	j.buf.b, j.buf.form = append(j.buf.b[:0], byte(id)), formDigest
+	return &j.buf
+}
+
+// rowHash hashes the row that was encoded.
+func (j *journal) rowHash() Digest {
+	j.hashed += uint64(len(j.buf.b))
+	return rowHash(j.buf.b)
 }
 
 // undoer takes back the newest change of one table.
@@ -60,10 +73,8 @@ func (t *rows[K, V]) view() *rows[K, V] {
 }
 
 func (t *rows[K, V]) hash(k K, v V) Digest {
-	w := &t.j.buf
-	w.b = append(w.b[:0], byte(t.id))
-	t.enc(w, k, v)
-	return rowHash(w.b)
+	t.enc(t.j.row(t.id), k, v)
+	return t.j.rowHash()
 }
 
 func (t *rows[K, V]) get(k K) (V, bool) { return t.tree.Get(k) }
@@ -119,9 +130,9 @@ func (t *rows[K, V]) settle() {
 	}
 }
 
-func (t *rows[K, V]) encoded() iter.Seq[[]byte] {
+func (t *rows[K, V]) encoded(f form) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		var w writer
+		w := writer{form: f}
 		for k, v := range t.tree.All() {
 			w.b = append(w.b[:0], byte(t.id))
 			t.enc(&w, k, v)
@@ -278,10 +289,8 @@ func (t *records[K, R, P]) settle() {
 		}
 		m := p.header()
 		m.dirty = false
-		w := &t.j.buf
-		w.b = append(w.b[:0], byte(t.id))
-		p.encode(w)
-		h := rowHash(w.b)
+		p.encode(t.j.row(t.id))
+		h := t.j.rowHash()
 		t.j.digest = t.j.digest.sub(m.hash).add(h)
 		m.hash = h
 	}
@@ -295,9 +304,9 @@ func (t *records[K, R, P]) settle() {
 	}
 }
 
-func (t *records[K, R, P]) encoded() iter.Seq[[]byte] {
+func (t *records[K, R, P]) encoded(f form) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		var w writer
+		w := writer{form: f}
 		for _, p := range t.tree.All() {
 			w.b = append(w.b[:0], byte(t.id))
 			p.encode(&w)

@@ -255,7 +255,7 @@ func (t *tables) settle() {
 type plan struct {
 	meta
 	id       planID
-	source   []byte
+	source   Data
 	refs     uint64 // registered versions and live executions; the plan goes at 0
 	compiled *def.Plan
 }
@@ -263,7 +263,7 @@ type plan struct {
 func (p *plan) key() planID { return p.id }
 func (p *plan) encode(w *writer) {
 	w.num(1, uint64(p.id))
-	w.bytes(2, p.source)
+	w.data(2, p.source)
 	w.num(3, p.refs)
 }
 

@@ -114,7 +114,7 @@ func (s *State) verifyCache() error {
 			continue
 		}
 		outputs++
-		if len(c.output) > maxCachedOutput || len(k.key) > maxCacheKey || !s.cache.has(cacheKey{age: c.age, name: k.name, key: k.key}) {
+		if len(c.output.raw) > maxCachedOutput || len(k.key) > maxCacheKey || !s.cache.has(cacheKey{age: c.age, name: k.name, key: k.key}) {
 			return broken("output of ", k.name, ": is too large or has no age")
 		}
 	}

@@ -159,7 +159,7 @@ func (v View) Definition(name string, version int32) (DefinitionInfo, bool) {
 
 func (v View) definition(d *definition) DefinitionInfo {
 	p, _ := v.s.plans.get(d.plan)
-	return DefinitionInfo{Name: d.name, Version: d.version, Created: d.created, Updated: d.updated, Source: p.source}
+	return DefinitionInfo{Name: d.name, Version: d.version, Created: d.created, Updated: d.updated, Source: p.source.raw}
 }
 
 // Definitions gives all registered versions by name and version.
