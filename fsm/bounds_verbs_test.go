@@ -143,8 +143,9 @@ func TestOneBulkOfAThousandIsBounded(t *testing.T) {
 	for range MaxBulk {
 		ids = append(ids, w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "two"}}}}).Results[0].Exec)
 	}
-	for _, v := range []BulkVerb{BulkPause, BulkResume, BulkTerminate, BulkRestart, BulkTerminate, BulkRetry, BulkTerminateDelete} {
-		b := &Bulk{Verb: v, IDs: ids}
+	for _, v := range []BulkVerb{BulkPause, BulkResume, BulkSetVariables, BulkJump, BulkResetCallbacks, BulkDecide, BulkTerminate,
+		BulkRestart, BulkSkip, BulkTerminate, BulkRetry, BulkTerminate, BulkRerun, BulkTerminateDelete} {
+		b := &Bulk{Verb: v, IDs: ids, Ref: "t2", Input: []byte(`{"v":1}`)}
 		w.verbAtOnce(b)
 	}
 	if n := w.a.executions.tree.Len(); n != 0 {

@@ -14,25 +14,41 @@ func (s *State) bulk(c *Bulk) (Result, *Rejection) {
 	return res, nil
 }
 
-func (s *State) bulkOne(c *Bulk, id ExecID) (rej *Rejection) {
-	switch c.Verb {
-	case BulkPause:
-		_, rej = s.pauseExecution(&PauseExecution{Exec: id})
-	case BulkResume:
-		_, rej = s.resumeExecution(&ResumeExecution{Exec: id})
-	case BulkRestart:
-		_, rej = s.restartExecution(&RestartExecution{Exec: id, Latest: c.Latest})
-	case BulkRetry:
-		_, rej = s.retryExecution(&RetryExecution{Exec: id})
-	case BulkDelete:
-		_, rej = s.deleteExecution(&DeleteExecution{Exec: id, Force: c.Force})
-	case BulkTerminate, BulkTerminateDelete:
-		_, rej = s.terminateExecution(&TerminateExecution{Exec: id, Reason: c.Reason, TriggerFailureWorkflow: c.TriggerFailureWorkflow})
-		if rej == nil && c.Verb == BulkTerminateDelete {
-			_, rej = s.deleteExecution(&DeleteExecution{Exec: id})
-		}
+func (s *State) bulkOne(c *Bulk, id ExecID) *Rejection {
+	_, rej := s.do(c.one(id))
+	if rej == nil && c.Verb == BulkTerminateDelete {
+		_, rej = s.do(&DeleteExecution{Exec: id})
 	}
 	return rej
+}
+
+// one is the command that a Bulk of a known verb stands for with one of its executions.
+func (c *Bulk) one(id ExecID) Body {
+	switch c.Verb {
+	case BulkPause:
+		return &PauseExecution{Exec: id}
+	case BulkResume:
+		return &ResumeExecution{Exec: id}
+	case BulkRestart:
+		return &RestartExecution{Exec: id, Latest: c.Latest}
+	case BulkRetry:
+		return &RetryExecution{Exec: id, ResumeSubworkflows: c.ResumeSubworkflows}
+	case BulkDelete:
+		return &DeleteExecution{Exec: id, Force: c.Force}
+	case BulkRerun:
+		return &RerunExecution{Exec: id, WorkflowInput: c.Input, Correlation: c.Correlation}
+	case BulkSkip:
+		return &SkipTask{Exec: id, Ref: c.Ref, Input: c.Input, Output: c.Output}
+	case BulkJump:
+		return &JumpTo{Exec: id, Ref: c.Ref, Input: c.Input}
+	case BulkSetVariables:
+		return &SetVariables{Exec: id, Variables: c.Input, Append: c.Append}
+	case BulkResetCallbacks:
+		return &ResetCallbacks{Exec: id}
+	case BulkDecide:
+		return &Decide{Exec: id}
+	}
+	return &TerminateExecution{Exec: id, Reason: c.Reason, TriggerFailureWorkflow: c.TriggerFailureWorkflow}
 }
 
 // maxRefused bounds what is remembered of a Bulk for a caller that asks again; beyond

@@ -120,6 +120,14 @@ type Bulk struct {
 	// Latest is that of RestartExecution, TriggerFailureWorkflow that of
 	// TerminateExecution, Force that of DeleteExecution.
 	Latest, TriggerFailureWorkflow, Force bool
+	// ResumeSubworkflows is that of RetryExecution, Append that of SetVariables.
+	ResumeSubworkflows, Append bool
+	Ref                        string // BulkSkip, BulkJump
+	// Input is that of SkipTask and JumpTo, WorkflowInput of RerunExecution, Variables
+	// of SetVariables.
+	Input       []byte
+	Output      []byte // BulkSkip
+	Correlation string // BulkRerun
 }
 
 // BulkVerb is what Bulk does. Numbers are stored.
@@ -134,6 +142,13 @@ const (
 	BulkTerminate
 	BulkDelete
 	BulkTerminateDelete
+	BulkRerun // from the first step
+	BulkSkip
+	BulkJump
+	BulkSetVariables
+	BulkResetCallbacks
+	BulkDecide
+	bulkEnd // one past the last
 )
 
 func (*RestartExecution) kind() kind { return kindRestart }
@@ -294,6 +309,12 @@ func (c *Bulk) append(w *writer) {
 	w.flag(4, c.Latest)
 	w.flag(5, c.TriggerFailureWorkflow)
 	w.flag(6, c.Force)
+	w.flag(7, c.ResumeSubworkflows)
+	w.flag(8, c.Append)
+	w.str(9, c.Ref)
+	w.bytes(10, c.Input)
+	w.bytes(11, c.Output)
+	w.str(12, c.Correlation)
 }
 
 func (c *Bulk) field(r *reader) {
@@ -310,6 +331,18 @@ func (c *Bulk) field(r *reader) {
 		c.TriggerFailureWorkflow = r.flag()
 	case 6:
 		c.Force = r.flag()
+	case 7:
+		c.ResumeSubworkflows = r.flag()
+	case 8:
+		c.Append = r.flag()
+	case 9:
+		c.Ref = r.str()
+	case 10:
+		c.Input = r.bytes()
+	case 11:
+		c.Output = r.bytes()
+	case 12:
+		c.Correlation = r.str()
 	default:
 		r.unknown()
 	}
@@ -352,7 +385,7 @@ func (c *DeleteExecution) validate() *Rejection { return checkExec("execution", 
 
 func (c *Bulk) validate() *Rejection {
 	switch {
-	case c.Verb < BulkPause || c.Verb > BulkTerminateDelete:
+	case c.Verb < BulkPause || c.Verb >= bulkEnd:
 		return badField("verb", "is not known")
 	case len(c.IDs) == 0:
 		return badField("ids", "WorkflowIds list cannot be null.")
@@ -364,5 +397,11 @@ func (c *Bulk) validate() *Rejection {
 			return rej
 		}
 	}
-	return checkText("reason", c.Reason)
+	if c.Verb == BulkSetVariables && len(c.Input) == 0 {
+		return badField("input", "must not be empty: it holds the variables")
+	}
+	if rej := first(checkText("reason", c.Reason), checkObject("input", c.Input)); rej != nil {
+		return rej
+	}
+	return c.one(c.IDs[0]).validate()
 }

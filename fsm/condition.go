@@ -41,6 +41,7 @@ func newFilter(q *Query, fields []named) (*filter, error) {
 	if err != nil {
 		return nil, badQuery("query", err)
 	}
+	n = narrowed(n, q)
 	f := &filter{fields: fields}
 	if f.condition, err = f.compile(&n); err != nil {
 		return nil, badQuery("query", err)
@@ -49,6 +50,28 @@ func newFilter(q *Query, fields []named) (*filter, error) {
 		return nil, badQuery("text", err)
 	}
 	return f, nil
+}
+
+// narrowed adds what fields of a Query say to its conditions.
+func narrowed(n query.Node, q *Query) query.Node {
+	status := ""
+	if q.Status != 0 {
+		status = q.Status.String()
+	}
+	kids := []query.Node{n}
+	if n.Op == query.And { // so that the planner sees all parts side by side
+		kids = n.Kids
+	}
+	for _, c := range [][2]string{{"workflowType", q.Definition}, {"status", status}, {"correlationId", q.Correlation}} {
+		if c[1] != "" {
+			value := query.Value{Text: c[1], Parts: []string{c[1]}}
+			kids = append(kids, query.Node{Op: query.Equal, Field: c[0], Values: []query.Value{value}})
+		}
+	}
+	if len(kids) == 1 {
+		return kids[0]
+	}
+	return query.Node{Op: query.And, Kids: kids}
 }
 
 func badQuery(field string, err error) error {

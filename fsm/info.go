@@ -117,6 +117,10 @@ type QueueInfo struct {
 	Leased  int
 	Paused  bool
 	Oldest  Millis // time since the longest waiting ready task was made; 0 when none
+	// Concurrency and Rate, in RateSeconds, are the limits of the type, 0 when it has
+	// none. Permits is how many more of its tasks may be leased now, negative when any
+	// number may.
+	Concurrency, Rate, RateSeconds, Permits int
 }
 
 // Reason says one thing that a task or execution waits for.

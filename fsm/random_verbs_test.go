@@ -85,7 +85,8 @@ func (c *chaos) verbs() Body {
 		}
 		return &DeleteExecution{Exec: id, Force: c.r.IntN(2) == 0}
 	}
-	b := &Bulk{Verb: BulkVerb(1 + c.r.IntN(int(BulkTerminateDelete))), Reason: "all", Force: c.r.IntN(2) == 0}
+	b := &Bulk{Verb: BulkVerb(1 + c.r.IntN(int(bulkEnd)-1)), Reason: "all", Force: c.r.IntN(2) == 0,
+		ResumeSubworkflows: c.r.IntN(2) == 0, Ref: c.stepOf(id), Input: []byte(`{"v":[1]}`), Append: c.r.IntN(2) == 0}
 	for range 1 + c.r.IntN(4) {
 		b.IDs = append(b.IDs, c.exec())
 	}

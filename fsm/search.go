@@ -7,6 +7,12 @@ import (
 
 // Query is what a search asks for.
 type Query struct {
+	// Definition, Status and Correlation narrow, when given, what Where selects. They
+	// are of executions: a search for tasks leaves them aside.
+	Definition  string
+	Status      Status
+	Correlation string
+
 	Where string // conditions in the language of package query; empty selects all
 	Text  string // words and quoted phrases that some field has; empty or * selects all
 	Sort  string // field:ASC or field:DESC, several separated by |; empty: newest first
@@ -113,7 +119,8 @@ func (v View) newSearch(q *Query, fields []named, ofTask bool) (*search, error) 
 	if o := s.orders; len(o) == 1 && o[0].field == fieldStart && !ofTask {
 		s.oldest, s.orders = !o[0].desc, nil
 	}
-	check := rowHash([]byte(join(q.Where, "\x00", q.Text, "\x00", q.Sort))).Lo
+	check := rowHash([]byte(join(q.Where, "\x00", q.Text, "\x00", q.Sort, "\x00", q.Definition, "\x00", q.Correlation,
+		"\x00", q.Status.String()))).Lo
 	if s.from, err = parseSearchCursor(q.After, check, len(s.orders)); err != nil {
 		return nil, err
 	}

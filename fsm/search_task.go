@@ -26,6 +26,7 @@ type TaskPage struct {
 // SearchTasks gives tasks, every attempt being one. Their order, unless the query has
 // one, is that of their executions, newest first, and in each as they were made.
 func (v View) SearchTasks(q Query) (TaskPage, error) {
+	q.Definition, q.Status, q.Correlation = "", 0, ""
 	s, err := v.newSearch(&q, taskFields, true)
 	if err != nil || v.s == nil {
 		return TaskPage{}, err

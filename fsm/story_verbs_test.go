@@ -36,8 +36,11 @@ func (s *story) lifeBody(a args, out []byte) Body {
 
 func (s *story) bulkBody(a args) Body {
 	verbs := map[string]BulkVerb{"pause": BulkPause, "resume": BulkResume, "restart": BulkRestart, "retry": BulkRetry,
-		"terminate": BulkTerminate, "delete": BulkDelete, "terminate-delete": BulkTerminateDelete}
-	c := &Bulk{Verb: verbs[a.word(1)], Reason: a.named["reason"], Latest: a.named["latest"] != "", Force: a.named["force"] != ""}
+		"terminate": BulkTerminate, "delete": BulkDelete, "terminate-delete": BulkTerminateDelete,
+		"rerun": BulkRerun, "skip": BulkSkip, "jump": BulkJump, "variables": BulkSetVariables, "reset-callbacks": BulkResetCallbacks,
+		"decide": BulkDecide}
+	c := &Bulk{Verb: verbs[a.word(1)], Reason: a.named["reason"], Latest: a.named["latest"] != "", Force: a.named["force"] != "",
+		ResumeSubworkflows: a.named["resume"] != "", Append: a.named["append"] != "", Ref: a.named["ref"], Input: []byte(a.named["input"])}
 	for _, name := range a.words[2:] {
 		c.IDs = append(c.IDs, a.exec(name))
 	}

@@ -219,7 +219,14 @@ func (v View) Queue(name Queue) (QueueInfo, bool) {
 }
 
 func (v View) queue(q *queue) QueueInfo {
-	i := QueueInfo{Queue: q.name, Type: q.limit, Ready: int(q.ready), Delayed: int(q.delayed), Leased: int(q.leased), Paused: q.paused}
+	i := QueueInfo{Queue: q.name, Type: q.limit, Ready: int(q.ready), Delayed: int(q.delayed), Leased: int(q.leased), Paused: q.paused,
+		Permits: v.s.permits(q.limit).Free}
+	if t, ok := v.s.taskTypes.get(q.limit); ok {
+		i.Concurrency = int(t.parsed.ConcurrentLimit)
+		if i.Rate = int(t.parsed.RateLimit); i.Rate > 0 {
+			i.RateSeconds = int(t.parsed.RateWindow)
+		}
+	}
 	if k, ok := v.s.firstInQueue(q); ok {
 		if t, found := v.s.tasks.get(k.task); found {
 			i.Oldest = max(0, v.s.now-t.scheduled)

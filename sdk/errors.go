@@ -102,10 +102,10 @@ var kinds = map[string]error{
 }
 
 // passes reports whether the cause of e goes away by itself, so that the same call may
-// succeed later.
+// succeed later. While an execution is busy, the node has tried again for seconds.
 func (e *Error) passes() bool {
 	switch e.Code {
-	case "no_leader", "not_leader", "overloaded", "busy", "draining", "unavailable", codeUnreachable,
+	case "no_leader", "not_leader", "overloaded", "draining", "unavailable", codeUnreachable,
 		"unknown_outcome", "deadline", "canceled", "deadline_exceeded":
 		return true
 	}

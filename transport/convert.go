@@ -203,6 +203,11 @@ func queue(q *fsm.QueueInfo, now fsm.Millis) *apiv1.Queue {
 		Delayed: int32(q.Delayed),
 		Leased:  int32(q.Leased),
 		Paused:  q.Paused,
+
+		Concurrency: int32(q.Concurrency),
+		Rate:        int32(q.Rate),
+		RateSeconds: int32(q.RateSeconds),
+		Permits:     int32(q.Permits),
 	}
 	if q.Ready > 0 {
 		m.Oldest = instant(now - q.Oldest)

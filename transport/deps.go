@@ -95,7 +95,7 @@ type Check struct {
 	Run func(ctx context.Context) error
 }
 
-// Deps is what a Server is built from. All but Checks is required.
+// Deps is what a Server is built from. All but Checks and After is required.
 type Deps struct {
 	Proposer Proposer
 	Views    Views
@@ -106,4 +106,7 @@ type Deps struct {
 	Events func() (Events, error)
 	Checks []Check
 	Log    *slog.Logger
+	// After is time.After, or what a test has in its place: changes that the machine is
+	// busy for wait by it.
+	After func(time.Duration) <-chan time.Time
 }

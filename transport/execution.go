@@ -92,35 +92,6 @@ func (x *executions) Get(ctx context.Context, req *apiv1.GetExecutionRequest) (*
 	return resp, nil
 }
 
-// List gives a page of executions.
-func (x *executions) List(ctx context.Context, req *apiv1.ListExecutionsRequest) (*apiv1.ListExecutionsResponse, error) {
-	if req.Limit < 0 || req.Limit > fsm.MaxPage {
-		return nil, readError(badField("limit", "must be from 0 to 1000"))
-	}
-	if req.Status < 0 || int(req.Status) > int(fsm.Terminated) {
-		return nil, readError(badField("status", "not a known status"))
-	}
-	if err := fsm.CheckCursor(req.Cursor); err != nil {
-		return nil, readError(err)
-	}
-	v, err := x.s.view(ctx, req.Read)
-	if err != nil {
-		return nil, err
-	}
-	page := v.List(fsm.ListQuery{
-		Definition:  req.Definition,
-		Status:      fsm.Status(req.Status),
-		Correlation: req.Correlation,
-		After:       req.Cursor,
-		Limit:       int(req.Limit),
-	})
-	resp := &apiv1.ListExecutionsResponse{Next: page.Next, Total: int64(page.Total), Position: position(v).String()}
-	for i := range page.Items {
-		resp.Executions = append(resp.Executions, execution(&page.Items[i]))
-	}
-	return resp, nil
-}
-
 // Wait answers when the execution has ended or the time is up.
 func (x *executions) Wait(ctx context.Context, req *apiv1.WaitExecutionRequest) (*apiv1.WaitExecutionResponse, error) {
 	id, err := execID("executionId", req.ExecutionId)
@@ -150,64 +121,6 @@ func (x *executions) Wait(ctx context.Context, req *apiv1.WaitExecutionRequest) 
 		Execution: execution(&info),
 		Position:  at.String(),
 	}, nil
-}
-
-// Signal ends an open WAIT.
-func (x *executions) Signal(ctx context.Context, req *apiv1.SignalExecutionRequest) (*apiv1.SignalExecutionResponse, error) {
-	id, err := execID("executionId", req.ExecutionId)
-	if err != nil {
-		return nil, changeError(err)
-	}
-	status, err := reported(req.Status)
-	if err != nil {
-		return nil, changeError(err)
-	}
-	out, err := x.s.change(ctx, req.RequestId, &fsm.Signal{
-		Exec: id, Ref: req.Ref, Status: status, Output: payload(req.Output), Reason: req.Reason,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &apiv1.SignalExecutionResponse{TaskId: taskIDText(out.Result.Task), Position: out.Position.String()}, nil
-}
-
-// Pause stops an execution from making further tasks.
-func (x *executions) Pause(ctx context.Context, req *apiv1.PauseExecutionRequest) (*apiv1.PauseExecutionResponse, error) {
-	id, err := execID("executionId", req.ExecutionId)
-	if err != nil {
-		return nil, changeError(err)
-	}
-	out, err := x.s.change(ctx, req.RequestId, &fsm.PauseExecution{Exec: id})
-	if err != nil {
-		return nil, err
-	}
-	return &apiv1.PauseExecutionResponse{Position: out.Position.String()}, nil
-}
-
-// Resume lets a paused execution go on.
-func (x *executions) Resume(ctx context.Context, req *apiv1.ResumeExecutionRequest) (*apiv1.ResumeExecutionResponse, error) {
-	id, err := execID("executionId", req.ExecutionId)
-	if err != nil {
-		return nil, changeError(err)
-	}
-	out, err := x.s.change(ctx, req.RequestId, &fsm.ResumeExecution{Exec: id})
-	if err != nil {
-		return nil, err
-	}
-	return &apiv1.ResumeExecutionResponse{Position: out.Position.String()}, nil
-}
-
-// Terminate ends an execution.
-func (x *executions) Terminate(ctx context.Context, req *apiv1.TerminateExecutionRequest) (*apiv1.TerminateExecutionResponse, error) {
-	id, err := execID("executionId", req.ExecutionId)
-	if err != nil {
-		return nil, changeError(err)
-	}
-	out, err := x.s.change(ctx, req.RequestId, &fsm.TerminateExecution{Exec: id, Reason: req.Reason})
-	if err != nil {
-		return nil, err
-	}
-	return &apiv1.TerminateExecutionResponse{Position: out.Position.String()}, nil
 }
 
 // Explain says what the open tasks of an execution wait for, or one task.
@@ -249,13 +162,4 @@ func reasons(list []*apiv1.WaitReason, v fsm.View, t *fsm.TaskInfo) []*apiv1.Wai
 		list = append(list, &apiv1.WaitReason{TaskId: t.ID.String(), Ref: t.Ref, Kind: r.Kind, Text: validText(r.Text)})
 	}
 	return list
-}
-
-// reported converts a status that a client may report; unspecified is 0.
-func reported(st apiv1.Task_Status) (fsm.TaskStatus, error) {
-	switch st {
-	case apiv1.Task_STATUS_UNSPECIFIED, apiv1.Task_IN_PROGRESS, apiv1.Task_COMPLETED, apiv1.Task_FAILED, apiv1.Task_FAILED_WITH_TERMINAL_ERROR:
-		return fsm.TaskStatus(st), nil
-	}
-	return 0, badField("status", "not a status that can be reported")
 }

@@ -46,63 +46,6 @@ func TestStartIsAnsweredOnceForOneKey(t *testing.T) {
 	}
 }
 
-func TestVerbsMoveAnExecution(t *testing.T) {
-	s := serve(t)
-	c := s.clients(s.h2)
-	s.apply(t, c)
-	ctx := t.Context()
-	id := s.start(t, c, "hold")
-	for _, step := range []struct {
-		call   func() error
-		status apiv1.Execution_Status
-	}{
-		{func() error {
-			_, err := c.executions.Pause(ctx, &apiv1.PauseExecutionRequest{ExecutionId: id})
-			return err
-		}, apiv1.Execution_PAUSED},
-		{func() error {
-			_, err := c.executions.Resume(ctx, &apiv1.ResumeExecutionRequest{ExecutionId: id})
-			return err
-		}, apiv1.Execution_RUNNING},
-		{func() error {
-			_, err := c.executions.Signal(ctx, &apiv1.SignalExecutionRequest{ExecutionId: id, Output: `{"ok":true}`})
-			return err
-		}, apiv1.Execution_COMPLETED},
-	} {
-		if err := step.call(); err != nil {
-			t.Fatalf("to %v: %v", step.status, err)
-		}
-		get, err := c.executions.Get(ctx, &apiv1.GetExecutionRequest{ExecutionId: id})
-		if err != nil || get.Execution.Status != step.status {
-			t.Errorf("got %v, %v, want status %v", get, err, step.status)
-		}
-	}
-}
-
-func TestListPagesExecutionsNewestFirst(t *testing.T) {
-	s := serve(t)
-	c := s.clients(s.h2)
-	s.apply(t, c)
-	ctx := t.Context()
-	first := s.start(t, c, "hold")
-	second := s.start(t, c, "hold")
-	if _, err := c.executions.Terminate(ctx, &apiv1.TerminateExecutionRequest{ExecutionId: second, Reason: "enough"}); err != nil {
-		t.Errorf("terminate: %v", err)
-	}
-	list, err := c.executions.List(ctx, &apiv1.ListExecutionsRequest{Definition: "hold", Limit: 1})
-	if err != nil || len(list.Executions) != 1 || list.Executions[0].Id != second || list.Next == "" || list.Total != 2 {
-		t.Fatalf("list: got %v, %v", list, err)
-	}
-	list, err = c.executions.List(ctx, &apiv1.ListExecutionsRequest{Definition: "hold", Limit: 1, Cursor: list.Next})
-	if err != nil || len(list.Executions) != 1 || list.Executions[0].Id != first {
-		t.Errorf("second page: got %v, %v", list, err)
-	}
-	list, err = c.executions.List(ctx, &apiv1.ListExecutionsRequest{Status: apiv1.Execution_TERMINATED})
-	if err != nil || len(list.Executions) != 1 || list.Executions[0].Reason != "enough" {
-		t.Errorf("list by status: got %v, %v", list, err)
-	}
-}
-
 func TestGetPagesTasksBySerial(t *testing.T) {
 	s := serve(t)
 	c := s.clients(s.h2)

@@ -24,6 +24,10 @@ type machine struct {
 
 	// fail, when set, answers proposals in the machine's place.
 	fail func(c *fsm.Command) error
+	// instead, when it is set and says so, answers a proposal that is then not applied.
+	instead func(c *fsm.Command) (fsm.Outcome, bool)
+	// after, when set, is the server's clock.
+	after func(time.Duration) <-chan time.Time
 	// readFail, when set, answers linearizable reads.
 	readFail error
 	// lapped counts how often all cursors were overtaken.
@@ -62,6 +66,11 @@ func (m *machine) Propose(ctx context.Context, c *fsm.Command) (fsm.Outcome, err
 	}
 	if err := ctx.Err(); err != nil {
 		return fsm.Outcome{}, err
+	}
+	if m.instead != nil {
+		if out, ok := m.instead(c); ok {
+			return out, nil
+		}
 	}
 	return m.applyLocked(c), nil
 }

@@ -17,11 +17,15 @@ func (s *Server) change(ctx context.Context, requestID string, body fsm.Body) (f
 	if err != nil {
 		return fsm.Outcome{}, changeError(err)
 	}
-	c := &fsm.Command{RequestID: id, Body: body}
+	return s.submit(ctx, &fsm.Command{RequestID: id, Body: body})
+}
+
+// submit proposes c as change does.
+func (s *Server) submit(ctx context.Context, c *fsm.Command) (fsm.Outcome, error) {
 	if err := fsm.Validate(c); err != nil {
 		return fsm.Outcome{}, changeError(clientFields(err))
 	}
-	out, err := s.deps.Proposer.Propose(ctx, c)
+	out, err := s.propose(ctx, c)
 	if err == nil && out.Result.Rejection != nil {
 		err = out.Result.Rejection
 	}
@@ -35,6 +39,9 @@ func (s *Server) change(ctx context.Context, requestID string, body fsm.Body) (f
 var fieldNames = map[string]string{
 	"task":             "taskId",
 	"items":            "taskId",
+	"ids":              "executionIds",
+	"task_input":       "taskInput",
+	"workflow_input":   "workflowInput",
 	"execution":        "executionId",
 	"created_by":       "createdBy",
 	"domains":          "taskToDomain",

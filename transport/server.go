@@ -57,6 +57,9 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{deps: d, waiters: newWaiters(d.Views), mux: http.NewServeMux(), draining: make(chan struct{})}
 	s.proposeAsync, _ = d.Proposer.(AsyncProposer)
+	if d.After == nil {
+		s.deps.After = time.After
+	}
 	streams := map[string]bool{
 		apiv1connect.WorkerServiceWorkProcedure:       true,
 		apiv1connect.ExecutionServiceSessionProcedure: true,

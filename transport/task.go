@@ -71,7 +71,10 @@ func (t *tasks) Fail(ctx context.Context, req *apiv1.FailTaskRequest) (*apiv1.Fa
 
 // Update reports from outside, without a lease.
 func (t *tasks) Update(ctx context.Context, req *apiv1.UpdateTaskRequest) (*apiv1.UpdateTaskResponse, error) {
-	body := &fsm.UpdateTask{Ref: req.Ref, Output: payload(req.Output), Reason: req.Reason, Worker: req.Worker}
+	body := &fsm.UpdateTask{
+		Ref: req.Ref, Output: payload(req.Output), Reason: req.Reason, Worker: req.Worker,
+		Replace: req.Replace, ExtendLease: req.ExtendLease, CallbackSeconds: req.CallbackSeconds,
+	}
 	var err error
 	if req.TaskId != "" {
 		body.Task, err = taskID("taskId", req.TaskId)

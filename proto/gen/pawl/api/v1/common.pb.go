@@ -150,7 +150,7 @@ type ErrorDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A stable word: not_found, already_exists, conflict, stale_lease, busy, malformed,
 	// invalid_definition, no_definition, too_large, duplicate_request, nothing_waits,
-	// faulted, exhausted; or, from the way to the machine:
+	// not_restartable, nothing_to_retry, faulted, exhausted; or, from the way to the machine:
 	// unknown_outcome, no_leader, not_leader, overloaded, deadline, canceled, draining,
 	// internal.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`

@@ -136,6 +136,91 @@ func (StartExecutionRequest_Strategy) EnumDescriptor() ([]byte, []int) {
 	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{1, 0}
 }
 
+// The verbs, each as the call of its name.
+type BulkExecutionsRequest_Verb int32
+
+const (
+	BulkExecutionsRequest_VERB_UNSPECIFIED BulkExecutionsRequest_Verb = 0
+	BulkExecutionsRequest_PAUSE            BulkExecutionsRequest_Verb = 1
+	BulkExecutionsRequest_RESUME           BulkExecutionsRequest_Verb = 2
+	BulkExecutionsRequest_RESTART          BulkExecutionsRequest_Verb = 3
+	BulkExecutionsRequest_RETRY            BulkExecutionsRequest_Verb = 4
+	BulkExecutionsRequest_TERMINATE        BulkExecutionsRequest_Verb = 5
+	BulkExecutionsRequest_DELETE           BulkExecutionsRequest_Verb = 6
+	// Terminate, then delete.
+	BulkExecutionsRequest_TERMINATE_DELETE BulkExecutionsRequest_Verb = 7
+	// From the first step.
+	BulkExecutionsRequest_RERUN           BulkExecutionsRequest_Verb = 8
+	BulkExecutionsRequest_SKIP            BulkExecutionsRequest_Verb = 9
+	BulkExecutionsRequest_JUMP            BulkExecutionsRequest_Verb = 10
+	BulkExecutionsRequest_SET_VARIABLES   BulkExecutionsRequest_Verb = 11
+	BulkExecutionsRequest_RESET_CALLBACKS BulkExecutionsRequest_Verb = 12
+	BulkExecutionsRequest_DECIDE          BulkExecutionsRequest_Verb = 13
+)
+
+// Enum value maps for BulkExecutionsRequest_Verb.
+var (
+	BulkExecutionsRequest_Verb_name = map[int32]string{
+		0:  "VERB_UNSPECIFIED",
+		1:  "PAUSE",
+		2:  "RESUME",
+		3:  "RESTART",
+		4:  "RETRY",
+		5:  "TERMINATE",
+		6:  "DELETE",
+		7:  "TERMINATE_DELETE",
+		8:  "RERUN",
+		9:  "SKIP",
+		10: "JUMP",
+		11: "SET_VARIABLES",
+		12: "RESET_CALLBACKS",
+		13: "DECIDE",
+	}
+	BulkExecutionsRequest_Verb_value = map[string]int32{
+		"VERB_UNSPECIFIED": 0,
+		"PAUSE":            1,
+		"RESUME":           2,
+		"RESTART":          3,
+		"RETRY":            4,
+		"TERMINATE":        5,
+		"DELETE":           6,
+		"TERMINATE_DELETE": 7,
+		"RERUN":            8,
+		"SKIP":             9,
+		"JUMP":             10,
+		"SET_VARIABLES":    11,
+		"RESET_CALLBACKS":  12,
+		"DECIDE":           13,
+	}
+)
+
+func (x BulkExecutionsRequest_Verb) Enum() *BulkExecutionsRequest_Verb {
+	p := new(BulkExecutionsRequest_Verb)
+	*p = x
+	return p
+}
+
+func (x BulkExecutionsRequest_Verb) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BulkExecutionsRequest_Verb) Descriptor() protoreflect.EnumDescriptor {
+	return file_pawl_api_v1_execution_proto_enumTypes[2].Descriptor()
+}
+
+func (BulkExecutionsRequest_Verb) Type() protoreflect.EnumType {
+	return &file_pawl_api_v1_execution_proto_enumTypes[2]
+}
+
+func (x BulkExecutionsRequest_Verb) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BulkExecutionsRequest_Verb.Descriptor instead.
+func (BulkExecutionsRequest_Verb) EnumDescriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35, 0}
+}
+
 // Execution is one run of a definition.
 type Execution struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -680,11 +765,21 @@ type ListExecutionsRequest struct {
 	Definition  string           `protobuf:"bytes,1,opt,name=definition,proto3" json:"definition,omitempty"`
 	Status      Execution_Status `protobuf:"varint,2,opt,name=status,proto3,enum=pawl.api.v1.Execution_Status" json:"status,omitempty"`
 	Correlation string           `protobuf:"bytes,3,opt,name=correlation,proto3" json:"correlation,omitempty"`
-	// next of the page before.
+	// next of the page before, of the same request.
 	Cursor string `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// 1 to 1,000; 100 when 0.
-	Limit         int32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
-	Read          *Read `protobuf:"bytes,6,opt,name=read,proto3" json:"read,omitempty"`
+	// 1 to 5,000; 100 when 0.
+	Limit int32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	Read  *Read `protobuf:"bytes,6,opt,name=read,proto3" json:"read,omitempty"`
+	// Conditions in Conductor's query language, such as
+	// status = FAILED AND (workflowType IN (order, refund) OR startTime > 1700000000000).
+	// AND binds before OR; times are milliseconds since 1970.
+	Query string `protobuf:"bytes,7,opt,name=query,proto3" json:"query,omitempty"`
+	// Words and "quoted phrases", each of which some field has.
+	Text string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	// field:ASC or field:DESC, several separated by |; newest first when empty.
+	Sort string `protobuf:"bytes,9,opt,name=sort,proto3" json:"sort,omitempty"`
+	// Count what is selected also where that takes a scan.
+	Count         bool `protobuf:"varint,10,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -761,14 +856,44 @@ func (x *ListExecutionsRequest) GetRead() *Read {
 	return nil
 }
 
+func (x *ListExecutionsRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListExecutionsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListExecutionsRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListExecutionsRequest) GetCount() bool {
+	if x != nil {
+		return x.Count
+	}
+	return false
+}
+
 type ListExecutionsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Executions []*Execution           `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
 	// Empty at the end.
 	Next string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
 	// How many there are in all; -1 when that is not known without a scan.
-	Total         int64  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
-	Position      string `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	Total    int64  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	Position string `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	// The search ended at its budget and the page may be short for it; next goes on.
+	Partial       bool `protobuf:"varint,5,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -829,6 +954,13 @@ func (x *ListExecutionsResponse) GetPosition() string {
 		return x.Position
 	}
 	return ""
+}
+
+func (x *ListExecutionsResponse) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 type WaitExecutionRequest struct {
@@ -1287,12 +1419,14 @@ func (x *ResumeExecutionResponse) GetPosition() string {
 }
 
 type TerminateExecutionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	Reason      string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	RequestId   string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Start the definition's failure workflow, as a failure would.
+	TriggerFailureWorkflow bool `protobuf:"varint,4,opt,name=trigger_failure_workflow,json=triggerFailureWorkflow,proto3" json:"trigger_failure_workflow,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *TerminateExecutionRequest) Reset() {
@@ -1346,6 +1480,13 @@ func (x *TerminateExecutionRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *TerminateExecutionRequest) GetTriggerFailureWorkflow() bool {
+	if x != nil {
+		return x.TriggerFailureWorkflow
+	}
+	return false
+}
+
 type TerminateExecutionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
@@ -1390,6 +1531,1261 @@ func (x *TerminateExecutionResponse) GetPosition() string {
 	return ""
 }
 
+type RestartExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Take the newest version of the definition instead of the one it has.
+	Latest        bool   `protobuf:"varint,2,opt,name=latest,proto3" json:"latest,omitempty"`
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartExecutionRequest) Reset() {
+	*x = RestartExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartExecutionRequest) ProtoMessage() {}
+
+func (x *RestartExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartExecutionRequest.ProtoReflect.Descriptor instead.
+func (*RestartExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RestartExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *RestartExecutionRequest) GetLatest() bool {
+	if x != nil {
+		return x.Latest
+	}
+	return false
+}
+
+func (x *RestartExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RestartExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartExecutionResponse) Reset() {
+	*x = RestartExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartExecutionResponse) ProtoMessage() {}
+
+func (x *RestartExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartExecutionResponse.ProtoReflect.Descriptor instead.
+func (*RestartExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RestartExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type RetryExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Go on inside children that failed instead of starting new ones.
+	ResumeSubworkflows bool   `protobuf:"varint,2,opt,name=resume_subworkflows,json=resumeSubworkflows,proto3" json:"resume_subworkflows,omitempty"`
+	RequestId          string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *RetryExecutionRequest) Reset() {
+	*x = RetryExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryExecutionRequest) ProtoMessage() {}
+
+func (x *RetryExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryExecutionRequest.ProtoReflect.Descriptor instead.
+func (*RetryExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RetryExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *RetryExecutionRequest) GetResumeSubworkflows() bool {
+	if x != nil {
+		return x.ResumeSubworkflows
+	}
+	return false
+}
+
+func (x *RetryExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RetryExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryExecutionResponse) Reset() {
+	*x = RetryExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryExecutionResponse) ProtoMessage() {}
+
+func (x *RetryExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryExecutionResponse.ProtoReflect.Descriptor instead.
+func (*RetryExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RetryExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type RerunExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Empty: from the first step.
+	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// JSON objects; empty keeps what there was.
+	TaskInput     string `protobuf:"bytes,3,opt,name=task_input,json=taskInput,proto3" json:"task_input,omitempty"`
+	WorkflowInput string `protobuf:"bytes,4,opt,name=workflow_input,json=workflowInput,proto3" json:"workflow_input,omitempty"`
+	// Empty keeps what there was.
+	Correlation   string `protobuf:"bytes,5,opt,name=correlation,proto3" json:"correlation,omitempty"`
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RerunExecutionRequest) Reset() {
+	*x = RerunExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RerunExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RerunExecutionRequest) ProtoMessage() {}
+
+func (x *RerunExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RerunExecutionRequest.ProtoReflect.Descriptor instead.
+func (*RerunExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RerunExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *RerunExecutionRequest) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *RerunExecutionRequest) GetTaskInput() string {
+	if x != nil {
+		return x.TaskInput
+	}
+	return ""
+}
+
+func (x *RerunExecutionRequest) GetWorkflowInput() string {
+	if x != nil {
+		return x.WorkflowInput
+	}
+	return ""
+}
+
+func (x *RerunExecutionRequest) GetCorrelation() string {
+	if x != nil {
+		return x.Correlation
+	}
+	return ""
+}
+
+func (x *RerunExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RerunExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RerunExecutionResponse) Reset() {
+	*x = RerunExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RerunExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RerunExecutionResponse) ProtoMessage() {}
+
+func (x *RerunExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RerunExecutionResponse.ProtoReflect.Descriptor instead.
+func (*RerunExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RerunExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type SkipExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Reference name of the step.
+	Ref string `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	// JSON objects: what the skipped task shows.
+	Input         string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	Output        string `protobuf:"bytes,4,opt,name=output,proto3" json:"output,omitempty"`
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkipExecutionRequest) Reset() {
+	*x = SkipExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkipExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkipExecutionRequest) ProtoMessage() {}
+
+func (x *SkipExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkipExecutionRequest.ProtoReflect.Descriptor instead.
+func (*SkipExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SkipExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *SkipExecutionRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *SkipExecutionRequest) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
+}
+
+func (x *SkipExecutionRequest) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+func (x *SkipExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type SkipExecutionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task that was made for the step.
+	TaskId        string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Position      string `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkipExecutionResponse) Reset() {
+	*x = SkipExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkipExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkipExecutionResponse) ProtoMessage() {}
+
+func (x *SkipExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkipExecutionResponse.ProtoReflect.Descriptor instead.
+func (*SkipExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SkipExecutionResponse) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *SkipExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type JumpExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Reference name of the step.
+	Ref string `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	// JSON object: the step's input; empty takes the definition's.
+	Input         string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JumpExecutionRequest) Reset() {
+	*x = JumpExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JumpExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JumpExecutionRequest) ProtoMessage() {}
+
+func (x *JumpExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JumpExecutionRequest.ProtoReflect.Descriptor instead.
+func (*JumpExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *JumpExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *JumpExecutionRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *JumpExecutionRequest) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
+}
+
+func (x *JumpExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type JumpExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JumpExecutionResponse) Reset() {
+	*x = JumpExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JumpExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JumpExecutionResponse) ProtoMessage() {}
+
+func (x *JumpExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JumpExecutionResponse.ProtoReflect.Descriptor instead.
+func (*JumpExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *JumpExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type SetExecutionVariablesRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// JSON object.
+	Variables string `protobuf:"bytes,2,opt,name=variables,proto3" json:"variables,omitempty"`
+	// Add to variables that are lists instead of replacing them.
+	Append        bool   `protobuf:"varint,3,opt,name=append,proto3" json:"append,omitempty"`
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetExecutionVariablesRequest) Reset() {
+	*x = SetExecutionVariablesRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetExecutionVariablesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetExecutionVariablesRequest) ProtoMessage() {}
+
+func (x *SetExecutionVariablesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetExecutionVariablesRequest.ProtoReflect.Descriptor instead.
+func (*SetExecutionVariablesRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SetExecutionVariablesRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *SetExecutionVariablesRequest) GetVariables() string {
+	if x != nil {
+		return x.Variables
+	}
+	return ""
+}
+
+func (x *SetExecutionVariablesRequest) GetAppend() bool {
+	if x != nil {
+		return x.Append
+	}
+	return false
+}
+
+func (x *SetExecutionVariablesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type SetExecutionVariablesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetExecutionVariablesResponse) Reset() {
+	*x = SetExecutionVariablesResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetExecutionVariablesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetExecutionVariablesResponse) ProtoMessage() {}
+
+func (x *SetExecutionVariablesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetExecutionVariablesResponse.ProtoReflect.Descriptor instead.
+func (*SetExecutionVariablesResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SetExecutionVariablesResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type ResetExecutionCallbacksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetExecutionCallbacksRequest) Reset() {
+	*x = ResetExecutionCallbacksRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetExecutionCallbacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetExecutionCallbacksRequest) ProtoMessage() {}
+
+func (x *ResetExecutionCallbacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetExecutionCallbacksRequest.ProtoReflect.Descriptor instead.
+func (*ResetExecutionCallbacksRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ResetExecutionCallbacksRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *ResetExecutionCallbacksRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type ResetExecutionCallbacksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetExecutionCallbacksResponse) Reset() {
+	*x = ResetExecutionCallbacksResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetExecutionCallbacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetExecutionCallbacksResponse) ProtoMessage() {}
+
+func (x *ResetExecutionCallbacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetExecutionCallbacksResponse.ProtoReflect.Descriptor instead.
+func (*ResetExecutionCallbacksResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ResetExecutionCallbacksResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type DecideExecutionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideExecutionRequest) Reset() {
+	*x = DecideExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideExecutionRequest) ProtoMessage() {}
+
+func (x *DecideExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideExecutionRequest.ProtoReflect.Descriptor instead.
+func (*DecideExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DecideExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *DecideExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type DecideExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideExecutionResponse) Reset() {
+	*x = DecideExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideExecutionResponse) ProtoMessage() {}
+
+func (x *DecideExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideExecutionResponse.ProtoReflect.Descriptor instead.
+func (*DecideExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DecideExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type DeleteExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Also one that has not ended.
+	Force         bool   `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteExecutionRequest) Reset() {
+	*x = DeleteExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteExecutionRequest) ProtoMessage() {}
+
+func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteExecutionRequest.ProtoReflect.Descriptor instead.
+func (*DeleteExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *DeleteExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *DeleteExecutionRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *DeleteExecutionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type DeleteExecutionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      string                 `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteExecutionResponse) Reset() {
+	*x = DeleteExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteExecutionResponse) ProtoMessage() {}
+
+func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteExecutionResponse.ProtoReflect.Descriptor instead.
+func (*DeleteExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DeleteExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type BulkExecutionsRequest struct {
+	state protoimpl.MessageState     `protogen:"open.v1"`
+	Verb  BulkExecutionsRequest_Verb `protobuf:"varint,1,opt,name=verb,proto3,enum=pawl.api.v1.BulkExecutionsRequest_Verb" json:"verb,omitempty"`
+	// 1 to 1,000.
+	ExecutionIds []string `protobuf:"bytes,2,rep,name=execution_ids,json=executionIds,proto3" json:"execution_ids,omitempty"`
+	// TERMINATE, TERMINATE_DELETE.
+	Reason                 string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	TriggerFailureWorkflow bool   `protobuf:"varint,4,opt,name=trigger_failure_workflow,json=triggerFailureWorkflow,proto3" json:"trigger_failure_workflow,omitempty"`
+	// RESTART.
+	Latest bool `protobuf:"varint,5,opt,name=latest,proto3" json:"latest,omitempty"`
+	// RETRY.
+	ResumeSubworkflows bool `protobuf:"varint,6,opt,name=resume_subworkflows,json=resumeSubworkflows,proto3" json:"resume_subworkflows,omitempty"`
+	// DELETE.
+	Force bool `protobuf:"varint,7,opt,name=force,proto3" json:"force,omitempty"`
+	// SKIP, JUMP.
+	Ref string `protobuf:"bytes,8,opt,name=ref,proto3" json:"ref,omitempty"`
+	// JSON object: input of SKIP and JUMP, workflow_input of RERUN, variables of
+	// SET_VARIABLES.
+	Input string `protobuf:"bytes,9,opt,name=input,proto3" json:"input,omitempty"`
+	// JSON object: SKIP.
+	Output string `protobuf:"bytes,10,opt,name=output,proto3" json:"output,omitempty"`
+	// SET_VARIABLES.
+	Append bool `protobuf:"varint,11,opt,name=append,proto3" json:"append,omitempty"`
+	// RERUN.
+	Correlation   string `protobuf:"bytes,12,opt,name=correlation,proto3" json:"correlation,omitempty"`
+	RequestId     string `protobuf:"bytes,13,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkExecutionsRequest) Reset() {
+	*x = BulkExecutionsRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkExecutionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkExecutionsRequest) ProtoMessage() {}
+
+func (x *BulkExecutionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkExecutionsRequest.ProtoReflect.Descriptor instead.
+func (*BulkExecutionsRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *BulkExecutionsRequest) GetVerb() BulkExecutionsRequest_Verb {
+	if x != nil {
+		return x.Verb
+	}
+	return BulkExecutionsRequest_VERB_UNSPECIFIED
+}
+
+func (x *BulkExecutionsRequest) GetExecutionIds() []string {
+	if x != nil {
+		return x.ExecutionIds
+	}
+	return nil
+}
+
+func (x *BulkExecutionsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BulkExecutionsRequest) GetTriggerFailureWorkflow() bool {
+	if x != nil {
+		return x.TriggerFailureWorkflow
+	}
+	return false
+}
+
+func (x *BulkExecutionsRequest) GetLatest() bool {
+	if x != nil {
+		return x.Latest
+	}
+	return false
+}
+
+func (x *BulkExecutionsRequest) GetResumeSubworkflows() bool {
+	if x != nil {
+		return x.ResumeSubworkflows
+	}
+	return false
+}
+
+func (x *BulkExecutionsRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *BulkExecutionsRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *BulkExecutionsRequest) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
+}
+
+func (x *BulkExecutionsRequest) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+func (x *BulkExecutionsRequest) GetAppend() bool {
+	if x != nil {
+		return x.Append
+	}
+	return false
+}
+
+func (x *BulkExecutionsRequest) GetCorrelation() string {
+	if x != nil {
+		return x.Correlation
+	}
+	return ""
+}
+
+func (x *BulkExecutionsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type BulkExecutionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each id, in their order.
+	Results       []*BulkResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Position      string        `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkExecutionsResponse) Reset() {
+	*x = BulkExecutionsResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkExecutionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkExecutionsResponse) ProtoMessage() {}
+
+func (x *BulkExecutionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkExecutionsResponse.ProtoReflect.Descriptor instead.
+func (*BulkExecutionsResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *BulkExecutionsResponse) GetResults() []*BulkResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *BulkExecutionsResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+// BulkResult says what became of one execution of a Bulk.
+type BulkResult struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Why the verb was not done; absent when it was.
+	Error         *ErrorDetail `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkResult) Reset() {
+	*x = BulkResult{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkResult) ProtoMessage() {}
+
+func (x *BulkResult) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkResult.ProtoReflect.Descriptor instead.
+func (*BulkResult) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *BulkResult) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *BulkResult) GetError() *ErrorDetail {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type ExplainExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An execution, or one task of it.
@@ -1401,7 +2797,7 @@ type ExplainExecutionRequest struct {
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +2809,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +2822,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainExecutionRequest) GetId() string {
@@ -1455,7 +2851,7 @@ type ExplainExecutionResponse struct {
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +2863,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +2876,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() Execution_Status {
@@ -1519,7 +2915,7 @@ type WaitReason struct {
 
 func (x *WaitReason) Reset() {
 	*x = WaitReason{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +2927,7 @@ func (x *WaitReason) String() string {
 func (*WaitReason) ProtoMessage() {}
 
 func (x *WaitReason) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +2940,7 @@ func (x *WaitReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReason.ProtoReflect.Descriptor instead.
 func (*WaitReason) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WaitReason) GetTaskId() string {
@@ -1587,7 +2983,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +2995,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +3008,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SessionRequest) GetStarts() []*SessionStart {
@@ -1642,7 +3038,7 @@ type SessionStart struct {
 
 func (x *SessionStart) Reset() {
 	*x = SessionStart{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +3050,7 @@ func (x *SessionStart) String() string {
 func (*SessionStart) ProtoMessage() {}
 
 func (x *SessionStart) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +3063,7 @@ func (x *SessionStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStart.ProtoReflect.Descriptor instead.
 func (*SessionStart) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SessionStart) GetCall() uint64 {
@@ -1701,7 +3097,7 @@ type SessionWait struct {
 
 func (x *SessionWait) Reset() {
 	*x = SessionWait{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +3109,7 @@ func (x *SessionWait) String() string {
 func (*SessionWait) ProtoMessage() {}
 
 func (x *SessionWait) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +3122,7 @@ func (x *SessionWait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionWait.ProtoReflect.Descriptor instead.
 func (*SessionWait) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SessionWait) GetCall() uint64 {
@@ -1754,7 +3150,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +3162,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +3175,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SessionResponse) GetStarted() []*SessionStarted {
@@ -1818,7 +3214,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +3226,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +3239,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SessionStarted) GetCall() uint64 {
@@ -1898,7 +3294,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +3306,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +3319,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SessionEnded) GetCall() uint64 {
@@ -2057,7 +3453,7 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x05tasks\x18\x02 \x03(\v2\x11.pawl.api.v1.TaskR\x05tasks\x12\x1f\n" +
 	"\vnext_serial\x18\x03 \x01(\rR\n" +
 	"nextSerial\x12\x1a\n" +
-	"\bposition\x18\x04 \x01(\tR\bposition\"\xe5\x01\n" +
+	"\bposition\x18\x04 \x01(\tR\bposition\"\xb9\x02\n" +
 	"\x15ListExecutionsRequest\x12\x1e\n" +
 	"\n" +
 	"definition\x18\x01 \x01(\tR\n" +
@@ -2066,14 +3462,20 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\vcorrelation\x18\x03 \x01(\tR\vcorrelation\x12\x16\n" +
 	"\x06cursor\x18\x04 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x05R\x05limit\x12%\n" +
-	"\x04read\x18\x06 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\x96\x01\n" +
+	"\x04read\x18\x06 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\x12\x14\n" +
+	"\x05query\x18\a \x01(\tR\x05query\x12\x12\n" +
+	"\x04text\x18\b \x01(\tR\x04text\x12\x12\n" +
+	"\x04sort\x18\t \x01(\tR\x04sort\x12\x14\n" +
+	"\x05count\x18\n" +
+	" \x01(\bR\x05count\"\xb0\x01\n" +
 	"\x16ListExecutionsResponse\x126\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2\x16.pawl.api.v1.ExecutionR\n" +
 	"executions\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x03R\x05total\x12\x1a\n" +
-	"\bposition\x18\x04 \x01(\tR\bposition\"{\n" +
+	"\bposition\x18\x04 \x01(\tR\bposition\x12\x18\n" +
+	"\apartial\x18\x05 \x01(\bR\apartial\"{\n" +
 	"\x14WaitExecutionRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12%\n" +
 	"\x0etimeout_millis\x18\x02 \x01(\x05R\rtimeoutMillis\x12\x19\n" +
@@ -2104,14 +3506,127 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\"5\n" +
 	"\x17ResumeExecutionResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"u\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xaf\x01\n" +
 	"\x19TerminateExecutionRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"8\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x128\n" +
+	"\x18trigger_failure_workflow\x18\x04 \x01(\bR\x16triggerFailureWorkflow\"8\n" +
 	"\x1aTerminateExecutionResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"P\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"s\n" +
+	"\x17RestartExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x16\n" +
+	"\x06latest\x18\x02 \x01(\bR\x06latest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"6\n" +
+	"\x18RestartExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\x8a\x01\n" +
+	"\x15RetryExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12/\n" +
+	"\x13resume_subworkflows\x18\x02 \x01(\bR\x12resumeSubworkflows\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"4\n" +
+	"\x16RetryExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xda\x01\n" +
+	"\x15RerunExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x17\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x1d\n" +
+	"\n" +
+	"task_input\x18\x03 \x01(\tR\ttaskInput\x12%\n" +
+	"\x0eworkflow_input\x18\x04 \x01(\tR\rworkflowInput\x12 \n" +
+	"\vcorrelation\x18\x05 \x01(\tR\vcorrelation\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\"4\n" +
+	"\x16RerunExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\x98\x01\n" +
+	"\x14SkipExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x14\n" +
+	"\x05input\x18\x03 \x01(\tR\x05input\x12\x16\n" +
+	"\x06output\x18\x04 \x01(\tR\x06output\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"L\n" +
+	"\x15SkipExecutionResponse\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\tR\bposition\"\x80\x01\n" +
+	"\x14JumpExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x14\n" +
+	"\x05input\x18\x03 \x01(\tR\x05input\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"3\n" +
+	"\x15JumpExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\x96\x01\n" +
+	"\x1cSetExecutionVariablesRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1c\n" +
+	"\tvariables\x18\x02 \x01(\tR\tvariables\x12\x16\n" +
+	"\x06append\x18\x03 \x01(\bR\x06append\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\";\n" +
+	"\x1dSetExecutionVariablesResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"b\n" +
+	"\x1eResetExecutionCallbacksRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"=\n" +
+	"\x1fResetExecutionCallbacksResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"Z\n" +
+	"\x16DecideExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"5\n" +
+	"\x17DecideExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"p\n" +
+	"\x16DeleteExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"5\n" +
+	"\x17DeleteExecutionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\x95\x05\n" +
+	"\x15BulkExecutionsRequest\x12;\n" +
+	"\x04verb\x18\x01 \x01(\x0e2'.pawl.api.v1.BulkExecutionsRequest.VerbR\x04verb\x12#\n" +
+	"\rexecution_ids\x18\x02 \x03(\tR\fexecutionIds\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x128\n" +
+	"\x18trigger_failure_workflow\x18\x04 \x01(\bR\x16triggerFailureWorkflow\x12\x16\n" +
+	"\x06latest\x18\x05 \x01(\bR\x06latest\x12/\n" +
+	"\x13resume_subworkflows\x18\x06 \x01(\bR\x12resumeSubworkflows\x12\x14\n" +
+	"\x05force\x18\a \x01(\bR\x05force\x12\x10\n" +
+	"\x03ref\x18\b \x01(\tR\x03ref\x12\x14\n" +
+	"\x05input\x18\t \x01(\tR\x05input\x12\x16\n" +
+	"\x06output\x18\n" +
+	" \x01(\tR\x06output\x12\x16\n" +
+	"\x06append\x18\v \x01(\bR\x06append\x12 \n" +
+	"\vcorrelation\x18\f \x01(\tR\vcorrelation\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\r \x01(\tR\trequestId\"\xcf\x01\n" +
+	"\x04Verb\x12\x14\n" +
+	"\x10VERB_UNSPECIFIED\x10\x00\x12\t\n" +
+	"\x05PAUSE\x10\x01\x12\n" +
+	"\n" +
+	"\x06RESUME\x10\x02\x12\v\n" +
+	"\aRESTART\x10\x03\x12\t\n" +
+	"\x05RETRY\x10\x04\x12\r\n" +
+	"\tTERMINATE\x10\x05\x12\n" +
+	"\n" +
+	"\x06DELETE\x10\x06\x12\x14\n" +
+	"\x10TERMINATE_DELETE\x10\a\x12\t\n" +
+	"\x05RERUN\x10\b\x12\b\n" +
+	"\x04SKIP\x10\t\x12\b\n" +
+	"\x04JUMP\x10\n" +
+	"\x12\x11\n" +
+	"\rSET_VARIABLES\x10\v\x12\x13\n" +
+	"\x0fRESET_CALLBACKS\x10\f\x12\n" +
+	"\n" +
+	"\x06DECIDE\x10\r\"g\n" +
+	"\x16BulkExecutionsResponse\x121\n" +
+	"\aresults\x18\x01 \x03(\v2\x17.pawl.api.v1.BulkResultR\aresults\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\tR\bposition\"_\n" +
+	"\n" +
+	"BulkResult\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12.\n" +
+	"\x05error\x18\x02 \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error\"P\n" +
 	"\x17ExplainExecutionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x04read\x18\x02 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\xa0\x01\n" +
@@ -2152,7 +3667,7 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x06output\x18\x04 \x01(\tR\x06output\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
 	"\bposition\x18\x06 \x01(\tR\bposition\x12.\n" +
-	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xe0\x06\n" +
+	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xc9\r\n" +
 	"\x10ExecutionService\x12P\n" +
 	"\x05Start\x12\".pawl.api.v1.StartExecutionRequest\x1a#.pawl.api.v1.StartExecutionResponse\x12O\n" +
 	"\x03Get\x12 .pawl.api.v1.GetExecutionRequest\x1a!.pawl.api.v1.GetExecutionResponse\"\x03\x90\x02\x01\x12T\n" +
@@ -2161,7 +3676,17 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x06Signal\x12#.pawl.api.v1.SignalExecutionRequest\x1a$.pawl.api.v1.SignalExecutionResponse\x12P\n" +
 	"\x05Pause\x12\".pawl.api.v1.PauseExecutionRequest\x1a#.pawl.api.v1.PauseExecutionResponse\x12S\n" +
 	"\x06Resume\x12#.pawl.api.v1.ResumeExecutionRequest\x1a$.pawl.api.v1.ResumeExecutionResponse\x12\\\n" +
-	"\tTerminate\x12&.pawl.api.v1.TerminateExecutionRequest\x1a'.pawl.api.v1.TerminateExecutionResponse\x12[\n" +
+	"\tTerminate\x12&.pawl.api.v1.TerminateExecutionRequest\x1a'.pawl.api.v1.TerminateExecutionResponse\x12V\n" +
+	"\aRestart\x12$.pawl.api.v1.RestartExecutionRequest\x1a%.pawl.api.v1.RestartExecutionResponse\x12P\n" +
+	"\x05Retry\x12\".pawl.api.v1.RetryExecutionRequest\x1a#.pawl.api.v1.RetryExecutionResponse\x12P\n" +
+	"\x05Rerun\x12\".pawl.api.v1.RerunExecutionRequest\x1a#.pawl.api.v1.RerunExecutionResponse\x12M\n" +
+	"\x04Skip\x12!.pawl.api.v1.SkipExecutionRequest\x1a\".pawl.api.v1.SkipExecutionResponse\x12M\n" +
+	"\x04Jump\x12!.pawl.api.v1.JumpExecutionRequest\x1a\".pawl.api.v1.JumpExecutionResponse\x12e\n" +
+	"\fSetVariables\x12).pawl.api.v1.SetExecutionVariablesRequest\x1a*.pawl.api.v1.SetExecutionVariablesResponse\x12k\n" +
+	"\x0eResetCallbacks\x12+.pawl.api.v1.ResetExecutionCallbacksRequest\x1a,.pawl.api.v1.ResetExecutionCallbacksResponse\x12S\n" +
+	"\x06Decide\x12#.pawl.api.v1.DecideExecutionRequest\x1a$.pawl.api.v1.DecideExecutionResponse\x12S\n" +
+	"\x06Delete\x12#.pawl.api.v1.DeleteExecutionRequest\x1a$.pawl.api.v1.DeleteExecutionResponse\x12O\n" +
+	"\x04Bulk\x12\".pawl.api.v1.BulkExecutionsRequest\x1a#.pawl.api.v1.BulkExecutionsResponse\x12[\n" +
 	"\aExplain\x12$.pawl.api.v1.ExplainExecutionRequest\x1a%.pawl.api.v1.ExplainExecutionResponse\"\x03\x90\x02\x01\x12H\n" +
 	"\aSession\x12\x1b.pawl.api.v1.SessionRequest\x1a\x1c.pawl.api.v1.SessionResponse(\x010\x01B4Z2github.com/pawlhq/pawl/proto/gen/pawl/api/v1;apiv1b\x06proto3"
 
@@ -2177,97 +3702,142 @@ func file_pawl_api_v1_execution_proto_rawDescGZIP() []byte {
 	return file_pawl_api_v1_execution_proto_rawDescData
 }
 
-var file_pawl_api_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_pawl_api_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_pawl_api_v1_execution_proto_goTypes = []any{
-	(Execution_Status)(0),               // 0: pawl.api.v1.Execution.Status
-	(StartExecutionRequest_Strategy)(0), // 1: pawl.api.v1.StartExecutionRequest.Strategy
-	(*Execution)(nil),                   // 2: pawl.api.v1.Execution
-	(*StartExecutionRequest)(nil),       // 3: pawl.api.v1.StartExecutionRequest
-	(*StartExecutionResponse)(nil),      // 4: pawl.api.v1.StartExecutionResponse
-	(*GetExecutionRequest)(nil),         // 5: pawl.api.v1.GetExecutionRequest
-	(*GetExecutionResponse)(nil),        // 6: pawl.api.v1.GetExecutionResponse
-	(*ListExecutionsRequest)(nil),       // 7: pawl.api.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),      // 8: pawl.api.v1.ListExecutionsResponse
-	(*WaitExecutionRequest)(nil),        // 9: pawl.api.v1.WaitExecutionRequest
-	(*WaitExecutionResponse)(nil),       // 10: pawl.api.v1.WaitExecutionResponse
-	(*SignalExecutionRequest)(nil),      // 11: pawl.api.v1.SignalExecutionRequest
-	(*SignalExecutionResponse)(nil),     // 12: pawl.api.v1.SignalExecutionResponse
-	(*PauseExecutionRequest)(nil),       // 13: pawl.api.v1.PauseExecutionRequest
-	(*PauseExecutionResponse)(nil),      // 14: pawl.api.v1.PauseExecutionResponse
-	(*ResumeExecutionRequest)(nil),      // 15: pawl.api.v1.ResumeExecutionRequest
-	(*ResumeExecutionResponse)(nil),     // 16: pawl.api.v1.ResumeExecutionResponse
-	(*TerminateExecutionRequest)(nil),   // 17: pawl.api.v1.TerminateExecutionRequest
-	(*TerminateExecutionResponse)(nil),  // 18: pawl.api.v1.TerminateExecutionResponse
-	(*ExplainExecutionRequest)(nil),     // 19: pawl.api.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil),    // 20: pawl.api.v1.ExplainExecutionResponse
-	(*WaitReason)(nil),                  // 21: pawl.api.v1.WaitReason
-	(*SessionRequest)(nil),              // 22: pawl.api.v1.SessionRequest
-	(*SessionStart)(nil),                // 23: pawl.api.v1.SessionStart
-	(*SessionWait)(nil),                 // 24: pawl.api.v1.SessionWait
-	(*SessionResponse)(nil),             // 25: pawl.api.v1.SessionResponse
-	(*SessionStarted)(nil),              // 26: pawl.api.v1.SessionStarted
-	(*SessionEnded)(nil),                // 27: pawl.api.v1.SessionEnded
-	nil,                                 // 28: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	(*timestamppb.Timestamp)(nil),       // 29: google.protobuf.Timestamp
-	(*Read)(nil),                        // 30: pawl.api.v1.Read
-	(*Task)(nil),                        // 31: pawl.api.v1.Task
-	(Task_Status)(0),                    // 32: pawl.api.v1.Task.Status
-	(*GoElsewhere)(nil),                 // 33: pawl.api.v1.GoElsewhere
-	(*ErrorDetail)(nil),                 // 34: pawl.api.v1.ErrorDetail
+	(Execution_Status)(0),                   // 0: pawl.api.v1.Execution.Status
+	(StartExecutionRequest_Strategy)(0),     // 1: pawl.api.v1.StartExecutionRequest.Strategy
+	(BulkExecutionsRequest_Verb)(0),         // 2: pawl.api.v1.BulkExecutionsRequest.Verb
+	(*Execution)(nil),                       // 3: pawl.api.v1.Execution
+	(*StartExecutionRequest)(nil),           // 4: pawl.api.v1.StartExecutionRequest
+	(*StartExecutionResponse)(nil),          // 5: pawl.api.v1.StartExecutionResponse
+	(*GetExecutionRequest)(nil),             // 6: pawl.api.v1.GetExecutionRequest
+	(*GetExecutionResponse)(nil),            // 7: pawl.api.v1.GetExecutionResponse
+	(*ListExecutionsRequest)(nil),           // 8: pawl.api.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),          // 9: pawl.api.v1.ListExecutionsResponse
+	(*WaitExecutionRequest)(nil),            // 10: pawl.api.v1.WaitExecutionRequest
+	(*WaitExecutionResponse)(nil),           // 11: pawl.api.v1.WaitExecutionResponse
+	(*SignalExecutionRequest)(nil),          // 12: pawl.api.v1.SignalExecutionRequest
+	(*SignalExecutionResponse)(nil),         // 13: pawl.api.v1.SignalExecutionResponse
+	(*PauseExecutionRequest)(nil),           // 14: pawl.api.v1.PauseExecutionRequest
+	(*PauseExecutionResponse)(nil),          // 15: pawl.api.v1.PauseExecutionResponse
+	(*ResumeExecutionRequest)(nil),          // 16: pawl.api.v1.ResumeExecutionRequest
+	(*ResumeExecutionResponse)(nil),         // 17: pawl.api.v1.ResumeExecutionResponse
+	(*TerminateExecutionRequest)(nil),       // 18: pawl.api.v1.TerminateExecutionRequest
+	(*TerminateExecutionResponse)(nil),      // 19: pawl.api.v1.TerminateExecutionResponse
+	(*RestartExecutionRequest)(nil),         // 20: pawl.api.v1.RestartExecutionRequest
+	(*RestartExecutionResponse)(nil),        // 21: pawl.api.v1.RestartExecutionResponse
+	(*RetryExecutionRequest)(nil),           // 22: pawl.api.v1.RetryExecutionRequest
+	(*RetryExecutionResponse)(nil),          // 23: pawl.api.v1.RetryExecutionResponse
+	(*RerunExecutionRequest)(nil),           // 24: pawl.api.v1.RerunExecutionRequest
+	(*RerunExecutionResponse)(nil),          // 25: pawl.api.v1.RerunExecutionResponse
+	(*SkipExecutionRequest)(nil),            // 26: pawl.api.v1.SkipExecutionRequest
+	(*SkipExecutionResponse)(nil),           // 27: pawl.api.v1.SkipExecutionResponse
+	(*JumpExecutionRequest)(nil),            // 28: pawl.api.v1.JumpExecutionRequest
+	(*JumpExecutionResponse)(nil),           // 29: pawl.api.v1.JumpExecutionResponse
+	(*SetExecutionVariablesRequest)(nil),    // 30: pawl.api.v1.SetExecutionVariablesRequest
+	(*SetExecutionVariablesResponse)(nil),   // 31: pawl.api.v1.SetExecutionVariablesResponse
+	(*ResetExecutionCallbacksRequest)(nil),  // 32: pawl.api.v1.ResetExecutionCallbacksRequest
+	(*ResetExecutionCallbacksResponse)(nil), // 33: pawl.api.v1.ResetExecutionCallbacksResponse
+	(*DecideExecutionRequest)(nil),          // 34: pawl.api.v1.DecideExecutionRequest
+	(*DecideExecutionResponse)(nil),         // 35: pawl.api.v1.DecideExecutionResponse
+	(*DeleteExecutionRequest)(nil),          // 36: pawl.api.v1.DeleteExecutionRequest
+	(*DeleteExecutionResponse)(nil),         // 37: pawl.api.v1.DeleteExecutionResponse
+	(*BulkExecutionsRequest)(nil),           // 38: pawl.api.v1.BulkExecutionsRequest
+	(*BulkExecutionsResponse)(nil),          // 39: pawl.api.v1.BulkExecutionsResponse
+	(*BulkResult)(nil),                      // 40: pawl.api.v1.BulkResult
+	(*ExplainExecutionRequest)(nil),         // 41: pawl.api.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),        // 42: pawl.api.v1.ExplainExecutionResponse
+	(*WaitReason)(nil),                      // 43: pawl.api.v1.WaitReason
+	(*SessionRequest)(nil),                  // 44: pawl.api.v1.SessionRequest
+	(*SessionStart)(nil),                    // 45: pawl.api.v1.SessionStart
+	(*SessionWait)(nil),                     // 46: pawl.api.v1.SessionWait
+	(*SessionResponse)(nil),                 // 47: pawl.api.v1.SessionResponse
+	(*SessionStarted)(nil),                  // 48: pawl.api.v1.SessionStarted
+	(*SessionEnded)(nil),                    // 49: pawl.api.v1.SessionEnded
+	nil,                                     // 50: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	(*timestamppb.Timestamp)(nil),           // 51: google.protobuf.Timestamp
+	(*Read)(nil),                            // 52: pawl.api.v1.Read
+	(*Task)(nil),                            // 53: pawl.api.v1.Task
+	(Task_Status)(0),                        // 54: pawl.api.v1.Task.Status
+	(*ErrorDetail)(nil),                     // 55: pawl.api.v1.ErrorDetail
+	(*GoElsewhere)(nil),                     // 56: pawl.api.v1.GoElsewhere
 }
 var file_pawl_api_v1_execution_proto_depIdxs = []int32{
 	0,  // 0: pawl.api.v1.Execution.status:type_name -> pawl.api.v1.Execution.Status
-	29, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
-	29, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
-	29, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
+	51, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
+	51, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
+	51, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
 	1,  // 4: pawl.api.v1.StartExecutionRequest.strategy:type_name -> pawl.api.v1.StartExecutionRequest.Strategy
-	28, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	30, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
-	2,  // 7: pawl.api.v1.GetExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	31, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
+	50, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	52, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
+	3,  // 7: pawl.api.v1.GetExecutionResponse.execution:type_name -> pawl.api.v1.Execution
+	53, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
 	0,  // 9: pawl.api.v1.ListExecutionsRequest.status:type_name -> pawl.api.v1.Execution.Status
-	30, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
-	2,  // 11: pawl.api.v1.ListExecutionsResponse.executions:type_name -> pawl.api.v1.Execution
-	2,  // 12: pawl.api.v1.WaitExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	32, // 13: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
-	30, // 14: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
-	0,  // 15: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
-	21, // 16: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
-	23, // 17: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
-	24, // 18: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
-	3,  // 19: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
-	26, // 20: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
-	27, // 21: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
-	33, // 22: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
-	34, // 23: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
-	0,  // 24: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
-	34, // 25: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
-	3,  // 26: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
-	5,  // 27: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
-	7,  // 28: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
-	9,  // 29: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
-	11, // 30: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
-	13, // 31: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
-	15, // 32: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
-	17, // 33: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
-	19, // 34: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
-	22, // 35: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
-	4,  // 36: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
-	6,  // 37: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
-	8,  // 38: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
-	10, // 39: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
-	12, // 40: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
-	14, // 41: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
-	16, // 42: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
-	18, // 43: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
-	20, // 44: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
-	25, // 45: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
-	36, // [36:46] is the sub-list for method output_type
-	26, // [26:36] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	52, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
+	3,  // 11: pawl.api.v1.ListExecutionsResponse.executions:type_name -> pawl.api.v1.Execution
+	3,  // 12: pawl.api.v1.WaitExecutionResponse.execution:type_name -> pawl.api.v1.Execution
+	54, // 13: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
+	2,  // 14: pawl.api.v1.BulkExecutionsRequest.verb:type_name -> pawl.api.v1.BulkExecutionsRequest.Verb
+	40, // 15: pawl.api.v1.BulkExecutionsResponse.results:type_name -> pawl.api.v1.BulkResult
+	55, // 16: pawl.api.v1.BulkResult.error:type_name -> pawl.api.v1.ErrorDetail
+	52, // 17: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
+	0,  // 18: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
+	43, // 19: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
+	45, // 20: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
+	46, // 21: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
+	4,  // 22: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
+	48, // 23: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
+	49, // 24: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
+	56, // 25: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	55, // 26: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
+	0,  // 27: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
+	55, // 28: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
+	4,  // 29: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
+	6,  // 30: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
+	8,  // 31: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
+	10, // 32: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
+	12, // 33: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
+	14, // 34: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
+	16, // 35: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
+	18, // 36: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
+	20, // 37: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
+	22, // 38: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
+	24, // 39: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
+	26, // 40: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
+	28, // 41: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
+	30, // 42: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
+	32, // 43: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
+	34, // 44: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
+	36, // 45: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
+	38, // 46: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
+	41, // 47: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
+	44, // 48: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
+	5,  // 49: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
+	7,  // 50: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
+	9,  // 51: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
+	11, // 52: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
+	13, // 53: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
+	15, // 54: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
+	17, // 55: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
+	19, // 56: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
+	21, // 57: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
+	23, // 58: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
+	25, // 59: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
+	27, // 60: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
+	29, // 61: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
+	31, // 62: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
+	33, // 63: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
+	35, // 64: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
+	37, // 65: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
+	39, // 66: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
+	42, // 67: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
+	47, // 68: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
+	49, // [49:69] is the sub-list for method output_type
+	29, // [29:49] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_execution_proto_init() }
@@ -2282,8 +3852,8 @@ func file_pawl_api_v1_execution_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_execution_proto_rawDesc), len(file_pawl_api_v1_execution_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   27,
+			NumEnums:      3,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

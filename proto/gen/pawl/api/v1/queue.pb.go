@@ -32,7 +32,14 @@ type Queue struct {
 	Leased  int32                  `protobuf:"varint,5,opt,name=leased,proto3" json:"leased,omitempty"`
 	Paused  bool                   `protobuf:"varint,6,opt,name=paused,proto3" json:"paused,omitempty"`
 	// When the longest waiting ready task was made; absent when none is ready.
-	Oldest        *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	Oldest *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// concurrentExecLimit of the type; 0: none.
+	Concurrency int32 `protobuf:"varint,8,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
+	// rateLimitPerFrequency of the type and the window that it holds for; 0: none.
+	Rate        int32 `protobuf:"varint,9,opt,name=rate,proto3" json:"rate,omitempty"`
+	RateSeconds int32 `protobuf:"varint,10,opt,name=rate_seconds,json=rateSeconds,proto3" json:"rate_seconds,omitempty"`
+	// How many more tasks of the type may be handed out now; -1: any number.
+	Permits       int32 `protobuf:"varint,11,opt,name=permits,proto3" json:"permits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +121,34 @@ func (x *Queue) GetOldest() *timestamppb.Timestamp {
 		return x.Oldest
 	}
 	return nil
+}
+
+func (x *Queue) GetConcurrency() int32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *Queue) GetRate() int32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Queue) GetRateSeconds() int32 {
+	if x != nil {
+		return x.RateSeconds
+	}
+	return 0
+}
+
+func (x *Queue) GetPermits() int32 {
+	if x != nil {
+		return x.Permits
+	}
+	return 0
 }
 
 type ListQueuesRequest struct {
@@ -512,7 +547,7 @@ var File_pawl_api_v1_queue_proto protoreflect.FileDescriptor
 
 const file_pawl_api_v1_queue_proto_rawDesc = "" +
 	"\n" +
-	"\x17pawl/api/v1/queue.proto\x12\vpawl.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pawl/api/v1/common.proto\"\xc3\x01\n" +
+	"\x17pawl/api/v1/queue.proto\x12\vpawl.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pawl/api/v1/common.proto\"\xb6\x02\n" +
 	"\x05Queue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -520,7 +555,12 @@ const file_pawl_api_v1_queue_proto_rawDesc = "" +
 	"\adelayed\x18\x04 \x01(\x05R\adelayed\x12\x16\n" +
 	"\x06leased\x18\x05 \x01(\x05R\x06leased\x12\x16\n" +
 	"\x06paused\x18\x06 \x01(\bR\x06paused\x122\n" +
-	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\":\n" +
+	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12 \n" +
+	"\vconcurrency\x18\b \x01(\x05R\vconcurrency\x12\x12\n" +
+	"\x04rate\x18\t \x01(\x05R\x04rate\x12!\n" +
+	"\frate_seconds\x18\n" +
+	" \x01(\x05R\vrateSeconds\x12\x18\n" +
+	"\apermits\x18\v \x01(\x05R\apermits\":\n" +
 	"\x11ListQueuesRequest\x12%\n" +
 	"\x04read\x18\x01 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\\\n" +
 	"\x12ListQueuesResponse\x12*\n" +

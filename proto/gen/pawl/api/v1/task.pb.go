@@ -661,6 +661,255 @@ func (x *GetTaskResponse) GetPosition() string {
 	return ""
 }
 
+type ListTasksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Conditions in Conductor's query language, such as
+	// taskType = charge_card AND status = FAILED. AND binds before OR; times are
+	// milliseconds since 1970.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// Words and "quoted phrases", each of which some field has.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// field:ASC or field:DESC, several separated by |. When empty: those of the newest
+	// execution first, in each as they were made.
+	Sort string `protobuf:"bytes,3,opt,name=sort,proto3" json:"sort,omitempty"`
+	// next of the page before, of the same request.
+	Cursor string `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// 1 to 5,000; 100 when 0.
+	Limit int32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Count what is selected also where that takes a scan.
+	Count         bool  `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	Read          *Read `protobuf:"bytes,7,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTasksRequest) Reset() {
+	*x = ListTasksRequest{}
+	mi := &file_pawl_api_v1_task_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTasksRequest) ProtoMessage() {}
+
+func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_task_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
+func (*ListTasksRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListTasksRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListTasksRequest) GetCount() bool {
+	if x != nil {
+		return x.Count
+	}
+	return false
+}
+
+func (x *ListTasksRequest) GetRead() *Read {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+type ListTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Tasks []*FoundTask           `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Empty at the end.
+	Next string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	// How many there are in all; -1 when that is not known.
+	Total    int64  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	Position string `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	// The search ended at its budget and the page may be short for it; next goes on.
+	Partial       bool `protobuf:"varint,5,opt,name=partial,proto3" json:"partial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTasksResponse) Reset() {
+	*x = ListTasksResponse{}
+	mi := &file_pawl_api_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTasksResponse) ProtoMessage() {}
+
+func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
+func (*ListTasksResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListTasksResponse) GetTasks() []*FoundTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *ListTasksResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *ListTasksResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ListTasksResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *ListTasksResponse) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
+// FoundTask is a task with what its execution says.
+type FoundTask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	Definition    string                 `protobuf:"bytes,2,opt,name=definition,proto3" json:"definition,omitempty"`
+	Correlation   string                 `protobuf:"bytes,3,opt,name=correlation,proto3" json:"correlation,omitempty"`
+	Priority      int32                  `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundTask) Reset() {
+	*x = FoundTask{}
+	mi := &file_pawl_api_v1_task_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundTask) ProtoMessage() {}
+
+func (x *FoundTask) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_task_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundTask.ProtoReflect.Descriptor instead.
+func (*FoundTask) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FoundTask) GetTask() *Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *FoundTask) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
+func (x *FoundTask) GetCorrelation() string {
+	if x != nil {
+		return x.Correlation
+	}
+	return ""
+}
+
+func (x *FoundTask) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
 type CompleteTaskRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	TaskId string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
@@ -675,7 +924,7 @@ type CompleteTaskRequest struct {
 
 func (x *CompleteTaskRequest) Reset() {
 	*x = CompleteTaskRequest{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[4]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +936,7 @@ func (x *CompleteTaskRequest) String() string {
 func (*CompleteTaskRequest) ProtoMessage() {}
 
 func (x *CompleteTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[4]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +949,7 @@ func (x *CompleteTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteTaskRequest.ProtoReflect.Descriptor instead.
 func (*CompleteTaskRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CompleteTaskRequest) GetTaskId() string {
@@ -747,7 +996,7 @@ type CompleteTaskResponse struct {
 
 func (x *CompleteTaskResponse) Reset() {
 	*x = CompleteTaskResponse{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[5]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +1008,7 @@ func (x *CompleteTaskResponse) String() string {
 func (*CompleteTaskResponse) ProtoMessage() {}
 
 func (x *CompleteTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[5]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +1021,7 @@ func (x *CompleteTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteTaskResponse.ProtoReflect.Descriptor instead.
 func (*CompleteTaskResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CompleteTaskResponse) GetPosition() string {
@@ -799,7 +1048,7 @@ type FailTaskRequest struct {
 
 func (x *FailTaskRequest) Reset() {
 	*x = FailTaskRequest{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[6]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +1060,7 @@ func (x *FailTaskRequest) String() string {
 func (*FailTaskRequest) ProtoMessage() {}
 
 func (x *FailTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[6]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +1073,7 @@ func (x *FailTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailTaskRequest.ProtoReflect.Descriptor instead.
 func (*FailTaskRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FailTaskRequest) GetTaskId() string {
@@ -885,7 +1134,7 @@ type FailTaskResponse struct {
 
 func (x *FailTaskResponse) Reset() {
 	*x = FailTaskResponse{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[7]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1146,7 @@ func (x *FailTaskResponse) String() string {
 func (*FailTaskResponse) ProtoMessage() {}
 
 func (x *FailTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[7]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1159,7 @@ func (x *FailTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailTaskResponse.ProtoReflect.Descriptor instead.
 func (*FailTaskResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FailTaskResponse) GetPosition() string {
@@ -922,24 +1171,30 @@ func (x *FailTaskResponse) GetPosition() string {
 
 type UpdateTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Either task_id, or execution_id and ref.
+	// Either task_id, or execution_id and ref: the newest open task of that name.
 	TaskId      string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	ExecutionId string `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
 	Ref         string `protobuf:"bytes,3,opt,name=ref,proto3" json:"ref,omitempty"`
 	// COMPLETED, FAILED, FAILED_WITH_TERMINAL_ERROR or IN_PROGRESS.
 	Status Task_Status `protobuf:"varint,4,opt,name=status,proto3,enum=pawl.api.v1.Task_Status" json:"status,omitempty"`
 	// JSON object, merged over the output that the task has.
-	Output        string `protobuf:"bytes,5,opt,name=output,proto3" json:"output,omitempty"`
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	Worker        string `protobuf:"bytes,7,opt,name=worker,proto3" json:"worker,omitempty"`
-	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Output    string `protobuf:"bytes,5,opt,name=output,proto3" json:"output,omitempty"`
+	Reason    string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Worker    string `protobuf:"bytes,7,opt,name=worker,proto3" json:"worker,omitempty"`
+	RequestId string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// output is the whole output instead.
+	Replace bool `protobuf:"varint,9,opt,name=replace,proto3" json:"replace,omitempty"`
+	// Only start the response clock anew; nothing else of the request but its task counts.
+	ExtendLease bool `protobuf:"varint,10,opt,name=extend_lease,json=extendLease,proto3" json:"extend_lease,omitempty"`
+	// When a worker's task that is in progress becomes ready again.
+	CallbackSeconds int32 `protobuf:"varint,11,opt,name=callback_seconds,json=callbackSeconds,proto3" json:"callback_seconds,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *UpdateTaskRequest) Reset() {
 	*x = UpdateTaskRequest{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[8]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1206,7 @@ func (x *UpdateTaskRequest) String() string {
 func (*UpdateTaskRequest) ProtoMessage() {}
 
 func (x *UpdateTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[8]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1219,7 @@ func (x *UpdateTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTaskRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTaskRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateTaskRequest) GetTaskId() string {
@@ -1023,6 +1278,27 @@ func (x *UpdateTaskRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *UpdateTaskRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *UpdateTaskRequest) GetExtendLease() bool {
+	if x != nil {
+		return x.ExtendLease
+	}
+	return false
+}
+
+func (x *UpdateTaskRequest) GetCallbackSeconds() int32 {
+	if x != nil {
+		return x.CallbackSeconds
+	}
+	return 0
+}
+
 type UpdateTaskResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	TaskId   string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
@@ -1035,7 +1311,7 @@ type UpdateTaskResponse struct {
 
 func (x *UpdateTaskResponse) Reset() {
 	*x = UpdateTaskResponse{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1323,7 @@ func (x *UpdateTaskResponse) String() string {
 func (*UpdateTaskResponse) ProtoMessage() {}
 
 func (x *UpdateTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1336,7 @@ func (x *UpdateTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTaskResponse.ProtoReflect.Descriptor instead.
 func (*UpdateTaskResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateTaskResponse) GetTaskId() string {
@@ -1095,7 +1371,7 @@ type ExtendTaskRequest struct {
 
 func (x *ExtendTaskRequest) Reset() {
 	*x = ExtendTaskRequest{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1383,7 @@ func (x *ExtendTaskRequest) String() string {
 func (*ExtendTaskRequest) ProtoMessage() {}
 
 func (x *ExtendTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1396,7 @@ func (x *ExtendTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendTaskRequest.ProtoReflect.Descriptor instead.
 func (*ExtendTaskRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExtendTaskRequest) GetTaskId() string {
@@ -1153,7 +1429,7 @@ type ExtendTaskResponse struct {
 
 func (x *ExtendTaskResponse) Reset() {
 	*x = ExtendTaskResponse{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1441,7 @@ func (x *ExtendTaskResponse) String() string {
 func (*ExtendTaskResponse) ProtoMessage() {}
 
 func (x *ExtendTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1454,7 @@ func (x *ExtendTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendTaskResponse.ProtoReflect.Descriptor instead.
 func (*ExtendTaskResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{11}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExtendTaskResponse) GetPosition() string {
@@ -1206,7 +1482,7 @@ type PollTasksRequest struct {
 
 func (x *PollTasksRequest) Reset() {
 	*x = PollTasksRequest{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1494,7 @@ func (x *PollTasksRequest) String() string {
 func (*PollTasksRequest) ProtoMessage() {}
 
 func (x *PollTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1507,7 @@ func (x *PollTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollTasksRequest.ProtoReflect.Descriptor instead.
 func (*PollTasksRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{12}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PollTasksRequest) GetWorker() string {
@@ -1278,7 +1554,7 @@ type PollTasksResponse struct {
 
 func (x *PollTasksResponse) Reset() {
 	*x = PollTasksResponse{}
-	mi := &file_pawl_api_v1_task_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1566,7 @@ func (x *PollTasksResponse) String() string {
 func (*PollTasksResponse) ProtoMessage() {}
 
 func (x *PollTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_task_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_task_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1579,7 @@ func (x *PollTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollTasksResponse.ProtoReflect.Descriptor instead.
 func (*PollTasksResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{13}
+	return file_pawl_api_v1_task_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PollTasksResponse) GetTasks() []*LeasedTask {
@@ -1393,7 +1669,28 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\x04read\x18\x02 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"T\n" +
 	"\x0fGetTaskResponse\x12%\n" +
 	"\x04task\x18\x01 \x01(\v2\x11.pawl.api.v1.TaskR\x04task\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\tR\bposition\"\x93\x01\n" +
+	"\bposition\x18\x02 \x01(\tR\bposition\"\xbb\x01\n" +
+	"\x10ListTasksRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04sort\x18\x03 \x01(\tR\x04sort\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\x05R\x05limit\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\bR\x05count\x12%\n" +
+	"\x04read\x18\a \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\xa1\x01\n" +
+	"\x11ListTasksResponse\x12,\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x16.pawl.api.v1.FoundTaskR\x05tasks\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x03R\x05total\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\tR\bposition\x12\x18\n" +
+	"\apartial\x18\x05 \x01(\bR\apartial\"\x90\x01\n" +
+	"\tFoundTask\x12%\n" +
+	"\x04task\x18\x01 \x01(\v2\x11.pawl.api.v1.TaskR\x04task\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x02 \x01(\tR\n" +
+	"definition\x12 \n" +
+	"\vcorrelation\x18\x03 \x01(\tR\vcorrelation\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\x05R\bpriority\"\x93\x01\n" +
 	"\x13CompleteTaskRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\x04R\x05lease\x12\x16\n" +
@@ -1413,7 +1710,7 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\a \x01(\tR\trequestId\".\n" +
 	"\x10FailTaskResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"\xfa\x01\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xe2\x02\n" +
 	"\x11UpdateTaskRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12!\n" +
 	"\fexecution_id\x18\x02 \x01(\tR\vexecutionId\x12\x10\n" +
@@ -1423,7 +1720,11 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06worker\x18\a \x01(\tR\x06worker\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\"c\n" +
+	"request_id\x18\b \x01(\tR\trequestId\x12\x18\n" +
+	"\areplace\x18\t \x01(\bR\areplace\x12!\n" +
+	"\fextend_lease\x18\n" +
+	" \x01(\bR\vextendLease\x12)\n" +
+	"\x10callback_seconds\x18\v \x01(\x05R\x0fcallbackSeconds\"c\n" +
 	"\x12UpdateTaskResponse\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\tR\bposition\x12\x18\n" +
@@ -1442,9 +1743,10 @@ const file_pawl_api_v1_task_proto_rawDesc = "" +
 	"\x05count\x18\x04 \x01(\x05R\x05count\x12%\n" +
 	"\x0etimeout_millis\x18\x05 \x01(\x05R\rtimeoutMillis\"B\n" +
 	"\x11PollTasksResponse\x12-\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x17.pawl.api.v1.LeasedTaskR\x05tasks2\xc7\x03\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x17.pawl.api.v1.LeasedTaskR\x05tasks2\x93\x04\n" +
 	"\vTaskService\x12E\n" +
-	"\x03Get\x12\x1b.pawl.api.v1.GetTaskRequest\x1a\x1c.pawl.api.v1.GetTaskResponse\"\x03\x90\x02\x01\x12O\n" +
+	"\x03Get\x12\x1b.pawl.api.v1.GetTaskRequest\x1a\x1c.pawl.api.v1.GetTaskResponse\"\x03\x90\x02\x01\x12J\n" +
+	"\x04List\x12\x1d.pawl.api.v1.ListTasksRequest\x1a\x1e.pawl.api.v1.ListTasksResponse\"\x03\x90\x02\x01\x12O\n" +
 	"\bComplete\x12 .pawl.api.v1.CompleteTaskRequest\x1a!.pawl.api.v1.CompleteTaskResponse\x12C\n" +
 	"\x04Fail\x12\x1c.pawl.api.v1.FailTaskRequest\x1a\x1d.pawl.api.v1.FailTaskResponse\x12I\n" +
 	"\x06Update\x12\x1e.pawl.api.v1.UpdateTaskRequest\x1a\x1f.pawl.api.v1.UpdateTaskResponse\x12I\n" +
@@ -1464,57 +1766,65 @@ func file_pawl_api_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_pawl_api_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pawl_api_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_pawl_api_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_pawl_api_v1_task_proto_goTypes = []any{
 	(Task_Status)(0),              // 0: pawl.api.v1.Task.Status
 	(*Task)(nil),                  // 1: pawl.api.v1.Task
 	(*LeasedTask)(nil),            // 2: pawl.api.v1.LeasedTask
 	(*GetTaskRequest)(nil),        // 3: pawl.api.v1.GetTaskRequest
 	(*GetTaskResponse)(nil),       // 4: pawl.api.v1.GetTaskResponse
-	(*CompleteTaskRequest)(nil),   // 5: pawl.api.v1.CompleteTaskRequest
-	(*CompleteTaskResponse)(nil),  // 6: pawl.api.v1.CompleteTaskResponse
-	(*FailTaskRequest)(nil),       // 7: pawl.api.v1.FailTaskRequest
-	(*FailTaskResponse)(nil),      // 8: pawl.api.v1.FailTaskResponse
-	(*UpdateTaskRequest)(nil),     // 9: pawl.api.v1.UpdateTaskRequest
-	(*UpdateTaskResponse)(nil),    // 10: pawl.api.v1.UpdateTaskResponse
-	(*ExtendTaskRequest)(nil),     // 11: pawl.api.v1.ExtendTaskRequest
-	(*ExtendTaskResponse)(nil),    // 12: pawl.api.v1.ExtendTaskResponse
-	(*PollTasksRequest)(nil),      // 13: pawl.api.v1.PollTasksRequest
-	(*PollTasksResponse)(nil),     // 14: pawl.api.v1.PollTasksResponse
-	nil,                           // 15: pawl.api.v1.LeasedTask.RuntimeMetadataEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*Read)(nil),                  // 17: pawl.api.v1.Read
+	(*ListTasksRequest)(nil),      // 5: pawl.api.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 6: pawl.api.v1.ListTasksResponse
+	(*FoundTask)(nil),             // 7: pawl.api.v1.FoundTask
+	(*CompleteTaskRequest)(nil),   // 8: pawl.api.v1.CompleteTaskRequest
+	(*CompleteTaskResponse)(nil),  // 9: pawl.api.v1.CompleteTaskResponse
+	(*FailTaskRequest)(nil),       // 10: pawl.api.v1.FailTaskRequest
+	(*FailTaskResponse)(nil),      // 11: pawl.api.v1.FailTaskResponse
+	(*UpdateTaskRequest)(nil),     // 12: pawl.api.v1.UpdateTaskRequest
+	(*UpdateTaskResponse)(nil),    // 13: pawl.api.v1.UpdateTaskResponse
+	(*ExtendTaskRequest)(nil),     // 14: pawl.api.v1.ExtendTaskRequest
+	(*ExtendTaskResponse)(nil),    // 15: pawl.api.v1.ExtendTaskResponse
+	(*PollTasksRequest)(nil),      // 16: pawl.api.v1.PollTasksRequest
+	(*PollTasksResponse)(nil),     // 17: pawl.api.v1.PollTasksResponse
+	nil,                           // 18: pawl.api.v1.LeasedTask.RuntimeMetadataEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*Read)(nil),                  // 20: pawl.api.v1.Read
 }
 var file_pawl_api_v1_task_proto_depIdxs = []int32{
 	0,  // 0: pawl.api.v1.Task.status:type_name -> pawl.api.v1.Task.Status
-	16, // 1: pawl.api.v1.Task.scheduled:type_name -> google.protobuf.Timestamp
-	16, // 2: pawl.api.v1.Task.started:type_name -> google.protobuf.Timestamp
-	16, // 3: pawl.api.v1.Task.ended:type_name -> google.protobuf.Timestamp
-	16, // 4: pawl.api.v1.Task.updated:type_name -> google.protobuf.Timestamp
-	16, // 5: pawl.api.v1.Task.due:type_name -> google.protobuf.Timestamp
-	16, // 6: pawl.api.v1.LeasedTask.scheduled:type_name -> google.protobuf.Timestamp
-	15, // 7: pawl.api.v1.LeasedTask.runtime_metadata:type_name -> pawl.api.v1.LeasedTask.RuntimeMetadataEntry
-	17, // 8: pawl.api.v1.GetTaskRequest.read:type_name -> pawl.api.v1.Read
+	19, // 1: pawl.api.v1.Task.scheduled:type_name -> google.protobuf.Timestamp
+	19, // 2: pawl.api.v1.Task.started:type_name -> google.protobuf.Timestamp
+	19, // 3: pawl.api.v1.Task.ended:type_name -> google.protobuf.Timestamp
+	19, // 4: pawl.api.v1.Task.updated:type_name -> google.protobuf.Timestamp
+	19, // 5: pawl.api.v1.Task.due:type_name -> google.protobuf.Timestamp
+	19, // 6: pawl.api.v1.LeasedTask.scheduled:type_name -> google.protobuf.Timestamp
+	18, // 7: pawl.api.v1.LeasedTask.runtime_metadata:type_name -> pawl.api.v1.LeasedTask.RuntimeMetadataEntry
+	20, // 8: pawl.api.v1.GetTaskRequest.read:type_name -> pawl.api.v1.Read
 	1,  // 9: pawl.api.v1.GetTaskResponse.task:type_name -> pawl.api.v1.Task
-	0,  // 10: pawl.api.v1.UpdateTaskRequest.status:type_name -> pawl.api.v1.Task.Status
-	2,  // 11: pawl.api.v1.PollTasksResponse.tasks:type_name -> pawl.api.v1.LeasedTask
-	3,  // 12: pawl.api.v1.TaskService.Get:input_type -> pawl.api.v1.GetTaskRequest
-	5,  // 13: pawl.api.v1.TaskService.Complete:input_type -> pawl.api.v1.CompleteTaskRequest
-	7,  // 14: pawl.api.v1.TaskService.Fail:input_type -> pawl.api.v1.FailTaskRequest
-	9,  // 15: pawl.api.v1.TaskService.Update:input_type -> pawl.api.v1.UpdateTaskRequest
-	11, // 16: pawl.api.v1.TaskService.Extend:input_type -> pawl.api.v1.ExtendTaskRequest
-	13, // 17: pawl.api.v1.TaskService.Poll:input_type -> pawl.api.v1.PollTasksRequest
-	4,  // 18: pawl.api.v1.TaskService.Get:output_type -> pawl.api.v1.GetTaskResponse
-	6,  // 19: pawl.api.v1.TaskService.Complete:output_type -> pawl.api.v1.CompleteTaskResponse
-	8,  // 20: pawl.api.v1.TaskService.Fail:output_type -> pawl.api.v1.FailTaskResponse
-	10, // 21: pawl.api.v1.TaskService.Update:output_type -> pawl.api.v1.UpdateTaskResponse
-	12, // 22: pawl.api.v1.TaskService.Extend:output_type -> pawl.api.v1.ExtendTaskResponse
-	14, // 23: pawl.api.v1.TaskService.Poll:output_type -> pawl.api.v1.PollTasksResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 10: pawl.api.v1.ListTasksRequest.read:type_name -> pawl.api.v1.Read
+	7,  // 11: pawl.api.v1.ListTasksResponse.tasks:type_name -> pawl.api.v1.FoundTask
+	1,  // 12: pawl.api.v1.FoundTask.task:type_name -> pawl.api.v1.Task
+	0,  // 13: pawl.api.v1.UpdateTaskRequest.status:type_name -> pawl.api.v1.Task.Status
+	2,  // 14: pawl.api.v1.PollTasksResponse.tasks:type_name -> pawl.api.v1.LeasedTask
+	3,  // 15: pawl.api.v1.TaskService.Get:input_type -> pawl.api.v1.GetTaskRequest
+	5,  // 16: pawl.api.v1.TaskService.List:input_type -> pawl.api.v1.ListTasksRequest
+	8,  // 17: pawl.api.v1.TaskService.Complete:input_type -> pawl.api.v1.CompleteTaskRequest
+	10, // 18: pawl.api.v1.TaskService.Fail:input_type -> pawl.api.v1.FailTaskRequest
+	12, // 19: pawl.api.v1.TaskService.Update:input_type -> pawl.api.v1.UpdateTaskRequest
+	14, // 20: pawl.api.v1.TaskService.Extend:input_type -> pawl.api.v1.ExtendTaskRequest
+	16, // 21: pawl.api.v1.TaskService.Poll:input_type -> pawl.api.v1.PollTasksRequest
+	4,  // 22: pawl.api.v1.TaskService.Get:output_type -> pawl.api.v1.GetTaskResponse
+	6,  // 23: pawl.api.v1.TaskService.List:output_type -> pawl.api.v1.ListTasksResponse
+	9,  // 24: pawl.api.v1.TaskService.Complete:output_type -> pawl.api.v1.CompleteTaskResponse
+	11, // 25: pawl.api.v1.TaskService.Fail:output_type -> pawl.api.v1.FailTaskResponse
+	13, // 26: pawl.api.v1.TaskService.Update:output_type -> pawl.api.v1.UpdateTaskResponse
+	15, // 27: pawl.api.v1.TaskService.Extend:output_type -> pawl.api.v1.ExtendTaskResponse
+	17, // 28: pawl.api.v1.TaskService.Poll:output_type -> pawl.api.v1.PollTasksResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_task_proto_init() }
@@ -1529,7 +1839,7 @@ func file_pawl_api_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_task_proto_rawDesc), len(file_pawl_api_v1_task_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -50,6 +50,29 @@ const (
 	// ExecutionServiceTerminateProcedure is the fully-qualified name of the ExecutionService's
 	// Terminate RPC.
 	ExecutionServiceTerminateProcedure = "/pawl.api.v1.ExecutionService/Terminate"
+	// ExecutionServiceRestartProcedure is the fully-qualified name of the ExecutionService's Restart
+	// RPC.
+	ExecutionServiceRestartProcedure = "/pawl.api.v1.ExecutionService/Restart"
+	// ExecutionServiceRetryProcedure is the fully-qualified name of the ExecutionService's Retry RPC.
+	ExecutionServiceRetryProcedure = "/pawl.api.v1.ExecutionService/Retry"
+	// ExecutionServiceRerunProcedure is the fully-qualified name of the ExecutionService's Rerun RPC.
+	ExecutionServiceRerunProcedure = "/pawl.api.v1.ExecutionService/Rerun"
+	// ExecutionServiceSkipProcedure is the fully-qualified name of the ExecutionService's Skip RPC.
+	ExecutionServiceSkipProcedure = "/pawl.api.v1.ExecutionService/Skip"
+	// ExecutionServiceJumpProcedure is the fully-qualified name of the ExecutionService's Jump RPC.
+	ExecutionServiceJumpProcedure = "/pawl.api.v1.ExecutionService/Jump"
+	// ExecutionServiceSetVariablesProcedure is the fully-qualified name of the ExecutionService's
+	// SetVariables RPC.
+	ExecutionServiceSetVariablesProcedure = "/pawl.api.v1.ExecutionService/SetVariables"
+	// ExecutionServiceResetCallbacksProcedure is the fully-qualified name of the ExecutionService's
+	// ResetCallbacks RPC.
+	ExecutionServiceResetCallbacksProcedure = "/pawl.api.v1.ExecutionService/ResetCallbacks"
+	// ExecutionServiceDecideProcedure is the fully-qualified name of the ExecutionService's Decide RPC.
+	ExecutionServiceDecideProcedure = "/pawl.api.v1.ExecutionService/Decide"
+	// ExecutionServiceDeleteProcedure is the fully-qualified name of the ExecutionService's Delete RPC.
+	ExecutionServiceDeleteProcedure = "/pawl.api.v1.ExecutionService/Delete"
+	// ExecutionServiceBulkProcedure is the fully-qualified name of the ExecutionService's Bulk RPC.
+	ExecutionServiceBulkProcedure = "/pawl.api.v1.ExecutionService/Bulk"
 	// ExecutionServiceExplainProcedure is the fully-qualified name of the ExecutionService's Explain
 	// RPC.
 	ExecutionServiceExplainProcedure = "/pawl.api.v1.ExecutionService/Explain"
@@ -66,7 +89,8 @@ type ExecutionServiceClient interface {
 	Start(context.Context, *v1.StartExecutionRequest) (*v1.StartExecutionResponse, error)
 	// Get gives an execution and, when asked, its tasks from a serial on.
 	Get(context.Context, *v1.GetExecutionRequest) (*v1.GetExecutionResponse, error)
-	// List gives executions, newest first, without payloads.
+	// List gives the executions that the request selects, without payloads. A wrong query
+	// is refused (malformed) with the place where it is wrong.
 	List(context.Context, *v1.ListExecutionsRequest) (*v1.ListExecutionsResponse, error)
 	// Wait answers when the execution has ended, or with what it is when the time is up.
 	Wait(context.Context, *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error)
@@ -82,6 +106,37 @@ type ExecutionServiceClient interface {
 	// becomes terminated; one that is terminated stays so. Errors: conflict when it is
 	// completed.
 	Terminate(context.Context, *v1.TerminateExecutionRequest) (*v1.TerminateExecutionResponse, error)
+	// Restart runs an execution that has ended from its first step, under its id and with
+	// its input. Errors: conflict while it runs, not_restartable, busy.
+	Restart(context.Context, *v1.RestartExecutionRequest) (*v1.RestartExecutionResponse, error)
+	// Retry gives the failed and canceled steps of an execution that has ended a further
+	// attempt each. Errors: conflict while it runs, nothing_to_retry, busy.
+	Retry(context.Context, *v1.RetryExecutionRequest) (*v1.RetryExecutionResponse, error)
+	// Rerun runs an execution that has ended again, from one of its tasks or one of an
+	// execution below it; without a task, from its first step. What came after the task
+	// goes. Errors: conflict while it runs, busy.
+	Rerun(context.Context, *v1.RerunExecutionRequest) (*v1.RerunExecutionResponse, error)
+	// Skip lets a running execution pass over a step that it has not come to. Errors:
+	// conflict when it does not run, has no such step or has come to it; busy.
+	Skip(context.Context, *v1.SkipExecutionRequest) (*v1.SkipExecutionResponse, error)
+	// Jump lets a running execution go on at a step of its main line that it has not come
+	// to: what is open is canceled, the steps between are skipped. Errors as Skip.
+	Jump(context.Context, *v1.JumpExecutionRequest) (*v1.JumpExecutionResponse, error)
+	// SetVariables writes variables of an execution that has not ended, by top-level key.
+	// Errors: conflict when it has ended, too_large, busy.
+	SetVariables(context.Context, *v1.SetExecutionVariablesRequest) (*v1.SetExecutionVariablesResponse, error)
+	// ResetCallbacks makes the tasks of an execution that wait for their callback time
+	// ready at once. Errors: conflict when it has ended, busy.
+	ResetCallbacks(context.Context, *v1.ResetExecutionCallbacksRequest) (*v1.ResetExecutionCallbacksResponse, error)
+	// Decide lets an execution go on as far as it can. It does so by itself after every
+	// change, so this never has to be asked; it is there for clients of Conductor.
+	Decide(context.Context, *v1.DecideExecutionRequest) (*v1.DecideExecutionResponse, error)
+	// Delete removes an execution that has ended with all its tasks; with force, one that
+	// runs too, which is terminated first. Errors: conflict when it runs, busy.
+	Delete(context.Context, *v1.DeleteExecutionRequest) (*v1.DeleteExecutionResponse, error)
+	// Bulk does one verb to many executions. Each is judged for itself: the answer says
+	// for each whether it was done, and is no error when some were not.
+	Bulk(context.Context, *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error)
 	// Explain says for each open task of an execution what it waits for. It is exact at
 	// the position of the answer.
 	Explain(context.Context, *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error)
@@ -154,6 +209,66 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(executionServiceMethods.ByName("Terminate")),
 			connect.WithClientOptions(opts...),
 		),
+		restart: connect.NewClient[v1.RestartExecutionRequest, v1.RestartExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceRestartProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Restart")),
+			connect.WithClientOptions(opts...),
+		),
+		retry: connect.NewClient[v1.RetryExecutionRequest, v1.RetryExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceRetryProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Retry")),
+			connect.WithClientOptions(opts...),
+		),
+		rerun: connect.NewClient[v1.RerunExecutionRequest, v1.RerunExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceRerunProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Rerun")),
+			connect.WithClientOptions(opts...),
+		),
+		skip: connect.NewClient[v1.SkipExecutionRequest, v1.SkipExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceSkipProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Skip")),
+			connect.WithClientOptions(opts...),
+		),
+		jump: connect.NewClient[v1.JumpExecutionRequest, v1.JumpExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceJumpProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Jump")),
+			connect.WithClientOptions(opts...),
+		),
+		setVariables: connect.NewClient[v1.SetExecutionVariablesRequest, v1.SetExecutionVariablesResponse](
+			httpClient,
+			baseURL+ExecutionServiceSetVariablesProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("SetVariables")),
+			connect.WithClientOptions(opts...),
+		),
+		resetCallbacks: connect.NewClient[v1.ResetExecutionCallbacksRequest, v1.ResetExecutionCallbacksResponse](
+			httpClient,
+			baseURL+ExecutionServiceResetCallbacksProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("ResetCallbacks")),
+			connect.WithClientOptions(opts...),
+		),
+		decide: connect.NewClient[v1.DecideExecutionRequest, v1.DecideExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceDecideProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Decide")),
+			connect.WithClientOptions(opts...),
+		),
+		delete: connect.NewClient[v1.DeleteExecutionRequest, v1.DeleteExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceDeleteProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Delete")),
+			connect.WithClientOptions(opts...),
+		),
+		bulk: connect.NewClient[v1.BulkExecutionsRequest, v1.BulkExecutionsResponse](
+			httpClient,
+			baseURL+ExecutionServiceBulkProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Bulk")),
+			connect.WithClientOptions(opts...),
+		),
 		explain: connect.NewClient[v1.ExplainExecutionRequest, v1.ExplainExecutionResponse](
 			httpClient,
 			baseURL+ExecutionServiceExplainProcedure,
@@ -172,16 +287,26 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 
 // executionServiceClient implements ExecutionServiceClient.
 type executionServiceClient struct {
-	start     *connect.Client[v1.StartExecutionRequest, v1.StartExecutionResponse]
-	get       *connect.Client[v1.GetExecutionRequest, v1.GetExecutionResponse]
-	list      *connect.Client[v1.ListExecutionsRequest, v1.ListExecutionsResponse]
-	wait      *connect.Client[v1.WaitExecutionRequest, v1.WaitExecutionResponse]
-	signal    *connect.Client[v1.SignalExecutionRequest, v1.SignalExecutionResponse]
-	pause     *connect.Client[v1.PauseExecutionRequest, v1.PauseExecutionResponse]
-	resume    *connect.Client[v1.ResumeExecutionRequest, v1.ResumeExecutionResponse]
-	terminate *connect.Client[v1.TerminateExecutionRequest, v1.TerminateExecutionResponse]
-	explain   *connect.Client[v1.ExplainExecutionRequest, v1.ExplainExecutionResponse]
-	session   *connect.Client[v1.SessionRequest, v1.SessionResponse]
+	start          *connect.Client[v1.StartExecutionRequest, v1.StartExecutionResponse]
+	get            *connect.Client[v1.GetExecutionRequest, v1.GetExecutionResponse]
+	list           *connect.Client[v1.ListExecutionsRequest, v1.ListExecutionsResponse]
+	wait           *connect.Client[v1.WaitExecutionRequest, v1.WaitExecutionResponse]
+	signal         *connect.Client[v1.SignalExecutionRequest, v1.SignalExecutionResponse]
+	pause          *connect.Client[v1.PauseExecutionRequest, v1.PauseExecutionResponse]
+	resume         *connect.Client[v1.ResumeExecutionRequest, v1.ResumeExecutionResponse]
+	terminate      *connect.Client[v1.TerminateExecutionRequest, v1.TerminateExecutionResponse]
+	restart        *connect.Client[v1.RestartExecutionRequest, v1.RestartExecutionResponse]
+	retry          *connect.Client[v1.RetryExecutionRequest, v1.RetryExecutionResponse]
+	rerun          *connect.Client[v1.RerunExecutionRequest, v1.RerunExecutionResponse]
+	skip           *connect.Client[v1.SkipExecutionRequest, v1.SkipExecutionResponse]
+	jump           *connect.Client[v1.JumpExecutionRequest, v1.JumpExecutionResponse]
+	setVariables   *connect.Client[v1.SetExecutionVariablesRequest, v1.SetExecutionVariablesResponse]
+	resetCallbacks *connect.Client[v1.ResetExecutionCallbacksRequest, v1.ResetExecutionCallbacksResponse]
+	decide         *connect.Client[v1.DecideExecutionRequest, v1.DecideExecutionResponse]
+	delete         *connect.Client[v1.DeleteExecutionRequest, v1.DeleteExecutionResponse]
+	bulk           *connect.Client[v1.BulkExecutionsRequest, v1.BulkExecutionsResponse]
+	explain        *connect.Client[v1.ExplainExecutionRequest, v1.ExplainExecutionResponse]
+	session        *connect.Client[v1.SessionRequest, v1.SessionResponse]
 }
 
 // Start calls pawl.api.v1.ExecutionService.Start.
@@ -256,6 +381,96 @@ func (c *executionServiceClient) Terminate(ctx context.Context, req *v1.Terminat
 	return nil, err
 }
 
+// Restart calls pawl.api.v1.ExecutionService.Restart.
+func (c *executionServiceClient) Restart(ctx context.Context, req *v1.RestartExecutionRequest) (*v1.RestartExecutionResponse, error) {
+	response, err := c.restart.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Retry calls pawl.api.v1.ExecutionService.Retry.
+func (c *executionServiceClient) Retry(ctx context.Context, req *v1.RetryExecutionRequest) (*v1.RetryExecutionResponse, error) {
+	response, err := c.retry.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Rerun calls pawl.api.v1.ExecutionService.Rerun.
+func (c *executionServiceClient) Rerun(ctx context.Context, req *v1.RerunExecutionRequest) (*v1.RerunExecutionResponse, error) {
+	response, err := c.rerun.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Skip calls pawl.api.v1.ExecutionService.Skip.
+func (c *executionServiceClient) Skip(ctx context.Context, req *v1.SkipExecutionRequest) (*v1.SkipExecutionResponse, error) {
+	response, err := c.skip.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Jump calls pawl.api.v1.ExecutionService.Jump.
+func (c *executionServiceClient) Jump(ctx context.Context, req *v1.JumpExecutionRequest) (*v1.JumpExecutionResponse, error) {
+	response, err := c.jump.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetVariables calls pawl.api.v1.ExecutionService.SetVariables.
+func (c *executionServiceClient) SetVariables(ctx context.Context, req *v1.SetExecutionVariablesRequest) (*v1.SetExecutionVariablesResponse, error) {
+	response, err := c.setVariables.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResetCallbacks calls pawl.api.v1.ExecutionService.ResetCallbacks.
+func (c *executionServiceClient) ResetCallbacks(ctx context.Context, req *v1.ResetExecutionCallbacksRequest) (*v1.ResetExecutionCallbacksResponse, error) {
+	response, err := c.resetCallbacks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Decide calls pawl.api.v1.ExecutionService.Decide.
+func (c *executionServiceClient) Decide(ctx context.Context, req *v1.DecideExecutionRequest) (*v1.DecideExecutionResponse, error) {
+	response, err := c.decide.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Delete calls pawl.api.v1.ExecutionService.Delete.
+func (c *executionServiceClient) Delete(ctx context.Context, req *v1.DeleteExecutionRequest) (*v1.DeleteExecutionResponse, error) {
+	response, err := c.delete.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Bulk calls pawl.api.v1.ExecutionService.Bulk.
+func (c *executionServiceClient) Bulk(ctx context.Context, req *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error) {
+	response, err := c.bulk.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // Explain calls pawl.api.v1.ExecutionService.Explain.
 func (c *executionServiceClient) Explain(ctx context.Context, req *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error) {
 	response, err := c.explain.CallUnary(ctx, connect.NewRequest(req))
@@ -278,7 +493,8 @@ type ExecutionServiceHandler interface {
 	Start(context.Context, *v1.StartExecutionRequest) (*v1.StartExecutionResponse, error)
 	// Get gives an execution and, when asked, its tasks from a serial on.
 	Get(context.Context, *v1.GetExecutionRequest) (*v1.GetExecutionResponse, error)
-	// List gives executions, newest first, without payloads.
+	// List gives the executions that the request selects, without payloads. A wrong query
+	// is refused (malformed) with the place where it is wrong.
 	List(context.Context, *v1.ListExecutionsRequest) (*v1.ListExecutionsResponse, error)
 	// Wait answers when the execution has ended, or with what it is when the time is up.
 	Wait(context.Context, *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error)
@@ -294,6 +510,37 @@ type ExecutionServiceHandler interface {
 	// becomes terminated; one that is terminated stays so. Errors: conflict when it is
 	// completed.
 	Terminate(context.Context, *v1.TerminateExecutionRequest) (*v1.TerminateExecutionResponse, error)
+	// Restart runs an execution that has ended from its first step, under its id and with
+	// its input. Errors: conflict while it runs, not_restartable, busy.
+	Restart(context.Context, *v1.RestartExecutionRequest) (*v1.RestartExecutionResponse, error)
+	// Retry gives the failed and canceled steps of an execution that has ended a further
+	// attempt each. Errors: conflict while it runs, nothing_to_retry, busy.
+	Retry(context.Context, *v1.RetryExecutionRequest) (*v1.RetryExecutionResponse, error)
+	// Rerun runs an execution that has ended again, from one of its tasks or one of an
+	// execution below it; without a task, from its first step. What came after the task
+	// goes. Errors: conflict while it runs, busy.
+	Rerun(context.Context, *v1.RerunExecutionRequest) (*v1.RerunExecutionResponse, error)
+	// Skip lets a running execution pass over a step that it has not come to. Errors:
+	// conflict when it does not run, has no such step or has come to it; busy.
+	Skip(context.Context, *v1.SkipExecutionRequest) (*v1.SkipExecutionResponse, error)
+	// Jump lets a running execution go on at a step of its main line that it has not come
+	// to: what is open is canceled, the steps between are skipped. Errors as Skip.
+	Jump(context.Context, *v1.JumpExecutionRequest) (*v1.JumpExecutionResponse, error)
+	// SetVariables writes variables of an execution that has not ended, by top-level key.
+	// Errors: conflict when it has ended, too_large, busy.
+	SetVariables(context.Context, *v1.SetExecutionVariablesRequest) (*v1.SetExecutionVariablesResponse, error)
+	// ResetCallbacks makes the tasks of an execution that wait for their callback time
+	// ready at once. Errors: conflict when it has ended, busy.
+	ResetCallbacks(context.Context, *v1.ResetExecutionCallbacksRequest) (*v1.ResetExecutionCallbacksResponse, error)
+	// Decide lets an execution go on as far as it can. It does so by itself after every
+	// change, so this never has to be asked; it is there for clients of Conductor.
+	Decide(context.Context, *v1.DecideExecutionRequest) (*v1.DecideExecutionResponse, error)
+	// Delete removes an execution that has ended with all its tasks; with force, one that
+	// runs too, which is terminated first. Errors: conflict when it runs, busy.
+	Delete(context.Context, *v1.DeleteExecutionRequest) (*v1.DeleteExecutionResponse, error)
+	// Bulk does one verb to many executions. Each is judged for itself: the answer says
+	// for each whether it was done, and is no error when some were not.
+	Bulk(context.Context, *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error)
 	// Explain says for each open task of an execution what it waits for. It is exact at
 	// the position of the answer.
 	Explain(context.Context, *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error)
@@ -362,6 +609,66 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		connect.WithSchema(executionServiceMethods.ByName("Terminate")),
 		connect.WithHandlerOptions(opts...),
 	)
+	executionServiceRestartHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceRestartProcedure,
+		svc.Restart,
+		connect.WithSchema(executionServiceMethods.ByName("Restart")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceRetryHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceRetryProcedure,
+		svc.Retry,
+		connect.WithSchema(executionServiceMethods.ByName("Retry")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceRerunHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceRerunProcedure,
+		svc.Rerun,
+		connect.WithSchema(executionServiceMethods.ByName("Rerun")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceSkipHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceSkipProcedure,
+		svc.Skip,
+		connect.WithSchema(executionServiceMethods.ByName("Skip")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceJumpHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceJumpProcedure,
+		svc.Jump,
+		connect.WithSchema(executionServiceMethods.ByName("Jump")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceSetVariablesHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceSetVariablesProcedure,
+		svc.SetVariables,
+		connect.WithSchema(executionServiceMethods.ByName("SetVariables")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceResetCallbacksHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceResetCallbacksProcedure,
+		svc.ResetCallbacks,
+		connect.WithSchema(executionServiceMethods.ByName("ResetCallbacks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceDecideHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceDecideProcedure,
+		svc.Decide,
+		connect.WithSchema(executionServiceMethods.ByName("Decide")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceDeleteHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceDeleteProcedure,
+		svc.Delete,
+		connect.WithSchema(executionServiceMethods.ByName("Delete")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceBulkHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceBulkProcedure,
+		svc.Bulk,
+		connect.WithSchema(executionServiceMethods.ByName("Bulk")),
+		connect.WithHandlerOptions(opts...),
+	)
 	executionServiceExplainHandler := connect.NewUnaryHandlerSimple(
 		ExecutionServiceExplainProcedure,
 		svc.Explain,
@@ -393,6 +700,26 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceResumeHandler.ServeHTTP(w, r)
 		case ExecutionServiceTerminateProcedure:
 			executionServiceTerminateHandler.ServeHTTP(w, r)
+		case ExecutionServiceRestartProcedure:
+			executionServiceRestartHandler.ServeHTTP(w, r)
+		case ExecutionServiceRetryProcedure:
+			executionServiceRetryHandler.ServeHTTP(w, r)
+		case ExecutionServiceRerunProcedure:
+			executionServiceRerunHandler.ServeHTTP(w, r)
+		case ExecutionServiceSkipProcedure:
+			executionServiceSkipHandler.ServeHTTP(w, r)
+		case ExecutionServiceJumpProcedure:
+			executionServiceJumpHandler.ServeHTTP(w, r)
+		case ExecutionServiceSetVariablesProcedure:
+			executionServiceSetVariablesHandler.ServeHTTP(w, r)
+		case ExecutionServiceResetCallbacksProcedure:
+			executionServiceResetCallbacksHandler.ServeHTTP(w, r)
+		case ExecutionServiceDecideProcedure:
+			executionServiceDecideHandler.ServeHTTP(w, r)
+		case ExecutionServiceDeleteProcedure:
+			executionServiceDeleteHandler.ServeHTTP(w, r)
+		case ExecutionServiceBulkProcedure:
+			executionServiceBulkHandler.ServeHTTP(w, r)
 		case ExecutionServiceExplainProcedure:
 			executionServiceExplainHandler.ServeHTTP(w, r)
 		case ExecutionServiceSessionProcedure:
@@ -436,6 +763,46 @@ func (UnimplementedExecutionServiceHandler) Resume(context.Context, *v1.ResumeEx
 
 func (UnimplementedExecutionServiceHandler) Terminate(context.Context, *v1.TerminateExecutionRequest) (*v1.TerminateExecutionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Terminate is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Restart(context.Context, *v1.RestartExecutionRequest) (*v1.RestartExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Restart is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Retry(context.Context, *v1.RetryExecutionRequest) (*v1.RetryExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Retry is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Rerun(context.Context, *v1.RerunExecutionRequest) (*v1.RerunExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Rerun is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Skip(context.Context, *v1.SkipExecutionRequest) (*v1.SkipExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Skip is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Jump(context.Context, *v1.JumpExecutionRequest) (*v1.JumpExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Jump is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) SetVariables(context.Context, *v1.SetExecutionVariablesRequest) (*v1.SetExecutionVariablesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.SetVariables is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) ResetCallbacks(context.Context, *v1.ResetExecutionCallbacksRequest) (*v1.ResetExecutionCallbacksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.ResetCallbacks is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Decide(context.Context, *v1.DecideExecutionRequest) (*v1.DecideExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Decide is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Delete(context.Context, *v1.DeleteExecutionRequest) (*v1.DeleteExecutionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Delete is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Bulk(context.Context, *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Bulk is not implemented"))
 }
 
 func (UnimplementedExecutionServiceHandler) Explain(context.Context, *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error) {

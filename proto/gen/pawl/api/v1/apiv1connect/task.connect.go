@@ -35,6 +35,8 @@ const (
 const (
 	// TaskServiceGetProcedure is the fully-qualified name of the TaskService's Get RPC.
 	TaskServiceGetProcedure = "/pawl.api.v1.TaskService/Get"
+	// TaskServiceListProcedure is the fully-qualified name of the TaskService's List RPC.
+	TaskServiceListProcedure = "/pawl.api.v1.TaskService/List"
 	// TaskServiceCompleteProcedure is the fully-qualified name of the TaskService's Complete RPC.
 	TaskServiceCompleteProcedure = "/pawl.api.v1.TaskService/Complete"
 	// TaskServiceFailProcedure is the fully-qualified name of the TaskService's Fail RPC.
@@ -51,6 +53,9 @@ const (
 type TaskServiceClient interface {
 	// Get gives one task.
 	Get(context.Context, *v1.GetTaskRequest) (*v1.GetTaskResponse, error)
+	// List gives the tasks that a query selects, every attempt being one, without
+	// payloads. A wrong query is refused (malformed) with the place where it is wrong.
+	List(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// Complete finishes a leased task with success. Repeated with the same lease it gets
 	// the first answer. Errors: stale_lease when another lease is newer or the task has
 	// ended otherwise.
@@ -84,6 +89,13 @@ func NewTaskServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+TaskServiceGetProcedure,
 			connect.WithSchema(taskServiceMethods.ByName("Get")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		list: connect.NewClient[v1.ListTasksRequest, v1.ListTasksResponse](
+			httpClient,
+			baseURL+TaskServiceListProcedure,
+			connect.WithSchema(taskServiceMethods.ByName("List")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -123,6 +135,7 @@ func NewTaskServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 // taskServiceClient implements TaskServiceClient.
 type taskServiceClient struct {
 	get      *connect.Client[v1.GetTaskRequest, v1.GetTaskResponse]
+	list     *connect.Client[v1.ListTasksRequest, v1.ListTasksResponse]
 	complete *connect.Client[v1.CompleteTaskRequest, v1.CompleteTaskResponse]
 	fail     *connect.Client[v1.FailTaskRequest, v1.FailTaskResponse]
 	update   *connect.Client[v1.UpdateTaskRequest, v1.UpdateTaskResponse]
@@ -133,6 +146,15 @@ type taskServiceClient struct {
 // Get calls pawl.api.v1.TaskService.Get.
 func (c *taskServiceClient) Get(ctx context.Context, req *v1.GetTaskRequest) (*v1.GetTaskResponse, error) {
 	response, err := c.get.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// List calls pawl.api.v1.TaskService.List.
+func (c *taskServiceClient) List(ctx context.Context, req *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
+	response, err := c.list.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -188,6 +210,9 @@ func (c *taskServiceClient) Poll(ctx context.Context, req *v1.PollTasksRequest) 
 type TaskServiceHandler interface {
 	// Get gives one task.
 	Get(context.Context, *v1.GetTaskRequest) (*v1.GetTaskResponse, error)
+	// List gives the tasks that a query selects, every attempt being one, without
+	// payloads. A wrong query is refused (malformed) with the place where it is wrong.
+	List(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error)
 	// Complete finishes a leased task with success. Repeated with the same lease it gets
 	// the first answer. Errors: stale_lease when another lease is newer or the task has
 	// ended otherwise.
@@ -217,6 +242,13 @@ func NewTaskServiceHandler(svc TaskServiceHandler, opts ...connect.HandlerOption
 		TaskServiceGetProcedure,
 		svc.Get,
 		connect.WithSchema(taskServiceMethods.ByName("Get")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	taskServiceListHandler := connect.NewUnaryHandlerSimple(
+		TaskServiceListProcedure,
+		svc.List,
+		connect.WithSchema(taskServiceMethods.ByName("List")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -254,6 +286,8 @@ func NewTaskServiceHandler(svc TaskServiceHandler, opts ...connect.HandlerOption
 		switch r.URL.Path {
 		case TaskServiceGetProcedure:
 			taskServiceGetHandler.ServeHTTP(w, r)
+		case TaskServiceListProcedure:
+			taskServiceListHandler.ServeHTTP(w, r)
 		case TaskServiceCompleteProcedure:
 			taskServiceCompleteHandler.ServeHTTP(w, r)
 		case TaskServiceFailProcedure:
@@ -275,6 +309,10 @@ type UnimplementedTaskServiceHandler struct{}
 
 func (UnimplementedTaskServiceHandler) Get(context.Context, *v1.GetTaskRequest) (*v1.GetTaskResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.TaskService.Get is not implemented"))
+}
+
+func (UnimplementedTaskServiceHandler) List(context.Context, *v1.ListTasksRequest) (*v1.ListTasksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.TaskService.List is not implemented"))
 }
 
 func (UnimplementedTaskServiceHandler) Complete(context.Context, *v1.CompleteTaskRequest) (*v1.CompleteTaskResponse, error) {
