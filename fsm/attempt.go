@@ -13,6 +13,7 @@ type attempt struct {
 	retriedOf   uint32
 	last        Lease  // of the record in its place: leases go on ascending
 	opened      string // row of openTasks of the record in its place
+	name        string // what the DYNAMIC step of the record in its place was resolved to
 	keep        bool   // input is given and not evaluated
 	input       Data
 }
@@ -54,6 +55,9 @@ func (s *State) remake(r *run, t *task, retry uint32, input Data) {
 	as := &attempt{
 		serial: t.id.Serial, seq: t.seq, retry: retry, retriedOf: t.retriedOf,
 		last: t.last, opened: t.opened, keep: true, input: input,
+	}
+	if f, ok := s.fragments.get(TaskID{Exec: r.e.id, Serial: t.node.fragment}); ok {
+		as.name = f.name // another input does not make it another task
 	}
 	if s.nodeOf(r.e, t.node).Kind == def.SubWorkflow {
 		as.input = childInput(input)

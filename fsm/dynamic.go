@@ -26,18 +26,17 @@ func (s *State) resolve(r *run, st *step, n *def.Node) (*def.Node, bool) {
 // dynamicName is the task that the input of a DYNAMIC step names, empty when it names
 // none; and the input as Conductor prints it.
 func (s *State) dynamicName(r *run, st *step, n *def.Node) (name, shown string) {
+	if r.as != nil && r.as.name != "" {
+		return r.as.name, ""
+	}
 	var in []byte
-	if r.as != nil && r.as.keep {
-		in = r.as.input.bytes()
-	} else {
-		t := &task{id: TaskID{Exec: r.e.id, Serial: r.e.nextSerial}, node: st.node, member: st.member}
-		tmpl, err := s.inputTemplate(r.e, t, n)
-		if err == nil {
-			in, err = s.evaluate(r.e, t, tmpl)
-		}
-		if err != nil {
-			return "", err.Error()
-		}
+	t := &task{id: TaskID{Exec: r.e.id, Serial: r.e.nextSerial}, node: st.node, member: st.member}
+	tmpl, err := s.inputTemplate(r.e, t, n)
+	if err == nil {
+		in, err = s.evaluate(r.e, t, tmpl)
+	}
+	if err != nil {
+		return "", err.Error()
 	}
 	budget := expr.Budget{Steps: expr.MaxEvalSteps}
 	text, err := expr.AppendText(nil, expr.Raw(in), &budget)

@@ -212,7 +212,7 @@ func (s *State) refillMembers(r *run, t *task, n *def.Node) {
 		t.first, t.firstSeq, t.done = 0, 0, 0
 	}
 	if t.done < t.width {
-		s.push(item{kind: itemExpand, exec: r.e.id, serial: t.id.Serial})
+		s.expandMembers(r, t, 0)
 	}
 }
 

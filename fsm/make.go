@@ -55,6 +55,7 @@ func (s *State) makeStep(r *run, st step, depth int) {
 		s.end(r, Failed, join("Invalid task specified.  Cannot find task by name ", n.Name, " in the task definitions"), ending{})
 		return
 	}
+	before := r.e.nextSerial
 	t := s.newTask(r, st.node, n, st.loop, st.iteration)
 	s.number(r, t, &st)
 	switch n.Kind {
@@ -66,6 +67,10 @@ func (s *State) makeStep(r *run, st step, depth int) {
 		s.makeSwitch(r, t, n, depth)
 	default:
 		s.addTask(r, t, n)
+	}
+	if _, made := s.tasks.get(t.id); !made && r.e.nextSerial == before+1 { // it ended the execution instead
+		r.e.nextSerial--
+		r.e.nextSeq--
 	}
 }
 
@@ -109,6 +114,9 @@ func (s *State) newTask(r *run, ref nodeRef, n *def.Node, loop, iteration uint32
 		id: TaskID{Exec: r.e.id, Serial: r.e.nextSerial}, node: ref, ref: n.Ref,
 		loop: loop, iteration: iteration, seq: r.e.nextSeq,
 		status: TaskStatusInProgress, scheduled: s.now, firstScheduled: s.now,
+	}
+	if loop != 0 { // as Conductor counts
+		t.retry = s.taskAt(r.e, loop).retry
 	}
 	r.e.nextSerial++
 	r.e.nextSeq++

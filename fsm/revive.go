@@ -299,13 +299,18 @@ func (s *State) mark(e *execution, t *task) {
 			t.retried = false
 		}
 	}
+	k := s.nodeOf(e, t.node).Kind
+	if k == def.Terminate && t.executed {
+		t = s.tasks.mut(t)
+		t.settled = false // it is done again
+	}
 	if !failedYet(t) || e.runsAgain(t) {
 		return
 	}
-	switch k := s.nodeOf(e, t.node).Kind; k {
+	switch k {
 	case def.Join, def.ExclusiveJoin, def.DoWhile:
 		retry := t.retry
-		if t.status != TaskStatusCanceled || k == def.ExclusiveJoin { // Conductor goes on with the others
+		if e.revival.mode != reviveRerun && (t.status != TaskStatusCanceled || k == def.ExclusiveJoin) { // Conductor goes on with the others
 			retry++
 		}
 		s.openAgain(e, t, retry)
@@ -359,10 +364,12 @@ func (s *State) goOnBelow(r *run, t *task) bool {
 	return true
 }
 
-// retryChild lets an execution go on whose parent does.
+// retryChild lets an execution go on whose parent does, if that still waits for it.
 func (s *State) retryChild(e *execution, i item) (again bool) {
+	t, ok := s.findTask(e.parent)
 	switch {
 	case e.gone || !e.status.Terminal() || e.status == Completed:
+	case !ok || t.child != e.id || s.execOf(t).over(t):
 	case e.sweep != sweepNone:
 		s.push(i)
 		return true
