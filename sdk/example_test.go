@@ -154,3 +154,42 @@ func ExampleClient_Session() {
 		log.Fatal(err)
 	}
 }
+
+func ExampleExecution_Rerun() {
+	ctx := context.Background()
+	c, err := pawl.Dial(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e := Fulfil.Execution(c, "0190f3c4-7a00-7000-8000-000000000000")
+	task := "0190f3c4-7a00-7000-8000-000000000001"
+	err = e.Rerun(ctx, pawl.FromTask(task), pawl.WithTaskInput(Order{ID: "1", Card: "4242"}))
+	if errors.Is(err, pawl.ErrConflict) {
+		log.Fatal("it has not ended: terminate it first")
+	}
+}
+
+func ExampleClient_Search() {
+	ctx := context.Background()
+	c, err := pawl.Dial(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	failed := pawl.Search{Query: "status = FAILED AND workflowType = order_fulfilment", Sort: "endTime:DESC", Limit: 1000}
+	var ids []string
+	for x, err := range c.Search(ctx, failed) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		ids = append(ids, x.Id)
+	}
+	results, err := c.Bulk(ctx, pawl.RetryVerb, ids, pawl.WithResumedChildren())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			fmt.Println(r.ID, r.Err)
+		}
+	}
+}

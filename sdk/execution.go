@@ -199,32 +199,6 @@ func (e *Execution[Out]) Signal(ctx context.Context, ref string, payload any) er
 	return nil
 }
 
-// Terminate ends the execution and its children. One that has completed is
-// ErrConflict; doing it again is a success.
-func (e *Execution[Out]) Terminate(ctx context.Context, reason string) error {
-	_, err := e.client.executions.Terminate(ctx, &apiv1.TerminateExecutionRequest{ExecutionId: e.ID, Reason: reason})
-	if err != nil {
-		return fmt.Errorf("terminate execution %s: %w", e.ID, err)
-	}
-	return nil
-}
-
-// Pause stops the execution from making further tasks; those under way may finish.
-func (e *Execution[Out]) Pause(ctx context.Context) error {
-	if _, err := e.client.executions.Pause(ctx, &apiv1.PauseExecutionRequest{ExecutionId: e.ID}); err != nil {
-		return fmt.Errorf("pause execution %s: %w", e.ID, err)
-	}
-	return nil
-}
-
-// Resume lets a paused execution go on. One that is not paused is ErrConflict.
-func (e *Execution[Out]) Resume(ctx context.Context) error {
-	if _, err := e.client.executions.Resume(ctx, &apiv1.ResumeExecutionRequest{ExecutionId: e.ID}); err != nil {
-		return fmt.Errorf("resume execution %s: %w", e.ID, err)
-	}
-	return nil
-}
-
 // object encodes v as a JSON object; nil is the empty one.
 func object(v any) (string, error) {
 	raw, err := json.Marshal(v)

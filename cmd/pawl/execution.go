@@ -15,9 +15,8 @@ import (
 
 func newExecution(g *globals) *cobra.Command {
 	return group("execution", "Runs of a definition",
-		"  pawl execution start order --input '{\"id\":1}' --wait\n  pawl execution list --status RUNNING", []string{"workflow", "wf", "run"},
-		newExecutionStart(g), newExecutionGet(g), newExecutionList(g), newExecutionWhy(g), newExecutionSignal(g),
-		newExecutionPause(g), newExecutionResume(g), newExecutionTerminate(g))
+		"  pawl execution start order --input '{\"id\":1}' --wait\n  pawl execution retry --query 'status = FAILED'", []string{"workflow", "wf", "run"},
+		append(newVerbs(g), newExecutionStart(g), newExecutionGet(g), newExecutionList(g), newExecutionWhy(g), newExecutionSignal(g))...)
 }
 
 type startFlags struct {
@@ -174,7 +173,11 @@ func newExecutionList(g *globals) *cobra.Command {
 	var status string
 	c := &cobra.Command{
 		Use: "list", Short: "List executions, newest first", Aliases: []string{"ls"},
-		Example: "  pawl execution list --definition order --status FAILED", Args: noArgs,
+		Long: `List executions, newest first unless --sort says otherwise. --query takes conditions in
+Conductor's language: =, !=, <, >, <=, >=, IN (…), BETWEEN … AND …, IS null, STARTS_WITH,
+AND, OR and parentheses; * in a value stands for anything; times are milliseconds since
+1970.`,
+		Example: "  pawl execution list --definition order --status FAILED\n  pawl execution list --query 'status IN (FAILED, TIMED_OUT) AND startTime > 1700000000000' --sort endTime:DESC", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if status != "" {
 				v, ok := apiv1.Execution_Status_value[status]
@@ -196,19 +199,17 @@ func newExecutionList(g *globals) *cobra.Command {
 					t.row(e.Id, e.Definition, strconv.Itoa(int(e.Version)), e.Status.String(), when(e.Created), when(e.Ended),
 						strconv.Itoa(int(e.TaskCount)), e.Reason)
 				}
-				if err := t.flush(); err != nil || res.Next == "" {
+				if err := t.flush(); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.ErrOrStderr(), "more with --cursor %s\n", res.Next)
-				return err
+				return restOfList(cmd, req.Count, res)
 			})
 		},
 	}
 	c.Flags().StringVar(&req.Definition, "definition", "", "only of this definition")
 	c.Flags().StringVar(&status, "status", "", "only in this status")
 	c.Flags().StringVar(&req.Correlation, "correlation", "", "only with this correlation id")
-	c.Flags().Int32Var(&req.Limit, "limit", 100, "at most this many, up to 1000")
-	c.Flags().StringVar(&req.Cursor, "cursor", "", "go on where the page before ended")
+	searchFlags(c.Flags(), &req.Query, &req.Text, &req.Sort, &req.Cursor, &req.Limit, &req.Count)
 	return c
 }
 
@@ -274,61 +275,4 @@ func done(g *globals, cmd *cobra.Command, message any, line string) error {
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), line)
 	return err
-}
-
-func newExecutionPause(g *globals) *cobra.Command {
-	var requestID string
-	c := &cobra.Command{
-		Use: "pause ID", Short: "Stop an execution from making further tasks", Example: "  pawl execution pause 00000000-0000-8…", Args: wantArgs(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
-				res, err := c.Executions().Pause(ctx, &apiv1.PauseExecutionRequest{ExecutionId: args[0], RequestId: requestID})
-				if err != nil {
-					return err
-				}
-				return done(g, cmd, res, "paused at "+res.Position)
-			})
-		},
-	}
-	c.Flags().StringVar(&requestID, "request-id", "", "makes the call repeatable")
-	return c
-}
-
-func newExecutionResume(g *globals) *cobra.Command {
-	var requestID string
-	c := &cobra.Command{
-		Use: "resume ID", Short: "Let a paused execution go on", Example: "  pawl execution resume 00000000-0000-8…", Args: wantArgs(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
-				res, err := c.Executions().Resume(ctx, &apiv1.ResumeExecutionRequest{ExecutionId: args[0], RequestId: requestID})
-				if err != nil {
-					return err
-				}
-				return done(g, cmd, res, "resumed at "+res.Position)
-			})
-		},
-	}
-	c.Flags().StringVar(&requestID, "request-id", "", "makes the call repeatable")
-	return c
-}
-
-func newExecutionTerminate(g *globals) *cobra.Command {
-	req := &apiv1.TerminateExecutionRequest{}
-	c := &cobra.Command{
-		Use: "terminate ID", Short: "End an execution and the children below it",
-		Example: "  pawl execution terminate 00000000-0000-8… --reason 'ordered twice'", Args: wantArgs(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			req.ExecutionId = args[0]
-			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
-				res, err := c.Executions().Terminate(ctx, req)
-				if err != nil {
-					return err
-				}
-				return done(g, cmd, res, "terminated at "+res.Position)
-			})
-		},
-	}
-	c.Flags().StringVar(&req.Reason, "reason", "", "shown as the reason")
-	c.Flags().StringVar(&req.RequestId, "request-id", "", "makes the call repeatable")
-	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -27,14 +28,24 @@ func newQueueList(g *globals) *cobra.Command {
 				if g.json() {
 					return printJSON(cmd, res)
 				}
-				t := newTable(cmd.OutOrStdout(), "QUEUE", "READY", "DELAYED", "LEASED", "PAUSED", "OLDEST")
+				t := newTable(cmd.OutOrStdout(), "QUEUE", "READY", "DELAYED", "LEASED", "PAUSED", "OLDEST", "CONCURRENCY", "RATE", "PERMITS")
 				for _, q := range res.Queues {
-					t.row(q.Name, strconv.Itoa(int(q.Ready)), strconv.Itoa(int(q.Delayed)), strconv.Itoa(int(q.Leased)), yesNo(q.Paused), when(q.Oldest))
+					t.row(q.Name, strconv.Itoa(int(q.Ready)), strconv.Itoa(int(q.Delayed)), strconv.Itoa(int(q.Leased)), yesNo(q.Paused), when(q.Oldest),
+						limited(q.Concurrency > 0, strconv.Itoa(int(q.Concurrency))),
+						limited(q.Rate > 0, fmt.Sprintf("%d in %ds", q.Rate, q.RateSeconds)), limited(q.Permits >= 0, strconv.Itoa(int(q.Permits))))
 				}
 				return t.flush()
 			})
 		},
 	}
+}
+
+// limited shows what a queue is limited to, when it is.
+func limited(is bool, text string) string {
+	if !is {
+		return "-"
+	}
+	return text
 }
 
 func newQueuePause(g *globals) *cobra.Command {

@@ -14,7 +14,7 @@ import (
 func newTask(g *globals) *cobra.Command {
 	return group("task", "Work on tasks by hand",
 		"  pawl task poll --type charge_card\n  pawl task complete TASK --lease 123 --result '{\"paid\":true}'", nil,
-		newTaskGet(g), newTaskPoll(g), newTaskComplete(g), newTaskFail(g))
+		newTaskGet(g), newTaskList(g), newTaskPoll(g), newTaskComplete(g), newTaskFail(g), newTaskUpdate(g))
 }
 
 func newTaskGet(g *globals) *cobra.Command {
