@@ -74,6 +74,11 @@ func traitsOf(req connect.AnyRequest) traits {
 		if m.TimeoutMillis > 0 {
 			t.limit = time.Duration(m.TimeoutMillis)*time.Millisecond + waitSlack
 		}
+	case *apiv1.StartAndWaitRequest:
+		t.limit = waitTime + waitSlack
+		if m.TimeoutMillis > 0 {
+			t.limit = time.Duration(m.TimeoutMillis)*time.Millisecond + waitSlack
+		}
 	}
 	if req.Spec().IdempotencyLevel == connect.IdempotencyNoSideEffects {
 		t.change, t.repeatable = false, true

@@ -193,3 +193,39 @@ func ExampleClient_Search() {
 		}
 	}
 }
+
+func ExampleExecution_Watch() {
+	ctx := context.Background()
+	c, err := pawl.Dial(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e := Fulfil.Execution(c, "0190f3c4-7a00-7000-8000-000000000000")
+	for change, err := range e.Watch(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if change.Task != "" {
+			fmt.Println(change.Ref, change.TaskStatus)
+		}
+	}
+}
+
+func ExampleExecution_WaitFor() {
+	ctx := context.Background()
+	c, err := pawl.Dial(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := Fulfil.Start(ctx, c, Order{ID: "1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	task, err := e.WaitFor(ctx, "charge", "refuse")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if task != nil {
+		fmt.Println(task.Ref, string(task.Output))
+	}
+}

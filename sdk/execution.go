@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
@@ -147,10 +148,11 @@ func (d Definition[In, Out]) Execution(c *Client, id string) *Execution[Out] {
 // when it did not complete. It goes on through changes of the leader until ctx ends.
 func (e *Execution[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
-	x, err := e.end(ctx)
+	resp, err := e.until(ctx, nil)
 	if err != nil {
 		return out, fmt.Errorf("wait for execution %s: %w", e.ID, err)
 	}
+	x := resp.Execution
 	if x.Status != apiv1.Execution_COMPLETED {
 		return out, &ExecutionError{Execution: e.ID, Status: Status(x.Status.String()), Task: x.FailedTaskId, Reason: x.Reason}
 	}
@@ -160,16 +162,39 @@ func (e *Execution[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, nil
 }
 
-func (e *Execution[Out]) end(ctx context.Context) (*apiv1.Execution, error) {
+// Reached is a task that was waited for. A task that failed may be all that is there.
+type Reached struct {
+	ID, Ref, Status string
+	Output          []byte // JSON object
+	Reason          string
+}
+
+// WaitFor waits until a task of one of these reference names has ended and is not tried
+// again, and gives the first; nil when the execution has ended before. In a loop a name
+// stands for each iteration. It goes on through changes of the leader until ctx ends.
+func (e *Execution[Out]) WaitFor(ctx context.Context, refs ...string) (*Reached, error) {
+	resp, err := e.until(ctx, refs)
+	if err != nil {
+		return nil, fmt.Errorf("wait for %s of execution %s: %w", strings.Join(refs, ", "), e.ID, err)
+	}
+	t := resp.Reached
+	if t == nil {
+		return nil, nil
+	}
+	return &Reached{ID: t.Id, Ref: t.Ref, Status: t.Status.String(), Output: []byte(t.Output), Reason: t.Reason}, nil
+}
+
+// until waits for the end, or for a task of these names.
+func (e *Execution[Out]) until(ctx context.Context, refs []string) (*apiv1.WaitExecutionResponse, error) {
 	req := &apiv1.WaitExecutionRequest{
-		ExecutionId: e.ID, AtLeast: string(e.At), TimeoutMillis: int32(waitTime / time.Millisecond),
+		ExecutionId: e.ID, AtLeast: string(e.At), TimeoutMillis: int32(waitTime / time.Millisecond), UntilRefs: refs,
 	}
 	pause := backoff{first: pauseFirst, most: pauseMost}
 	for {
 		began := time.Now()
 		resp, err := e.client.executions.Wait(ctx, req)
-		if err == nil && resp.Ended {
-			return resp.Execution, nil
+		if err == nil && (resp.Ended || resp.Reached != nil) {
+			return resp, nil
 		}
 		if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrUnavailable)) {
 			return nil, err

@@ -92,37 +92,6 @@ func (x *executions) Get(ctx context.Context, req *apiv1.GetExecutionRequest) (*
 	return resp, nil
 }
 
-// Wait answers when the execution has ended or the time is up.
-func (x *executions) Wait(ctx context.Context, req *apiv1.WaitExecutionRequest) (*apiv1.WaitExecutionResponse, error) {
-	id, err := execID("executionId", req.ExecutionId)
-	if err != nil {
-		return nil, readError(err)
-	}
-	if req.TimeoutMillis < 0 || int64(req.TimeoutMillis) > maxWait.Milliseconds() {
-		return nil, readError(badField("timeoutMillis", "must be from 0 to 60000"))
-	}
-	millis := req.TimeoutMillis
-	if millis == 0 {
-		millis = defaultWaitMillis
-	}
-	if req.AtLeast != "" {
-		if _, err := x.s.viewAt(ctx, "atLeast", req.AtLeast); err != nil {
-			return nil, err
-		}
-	}
-	waiting, cancel := context.WithTimeout(ctx, within(ctx, millis))
-	defer cancel()
-	info, at, err := x.s.Ended(waiting, id)
-	if err != nil {
-		return nil, readError(x.s.noted(err))
-	}
-	return &apiv1.WaitExecutionResponse{
-		Ended:     info.Status.Terminal(),
-		Execution: execution(&info),
-		Position:  at.String(),
-	}, nil
-}
-
 // Explain says what the open tasks of an execution wait for, or one task.
 func (x *executions) Explain(ctx context.Context, req *apiv1.ExplainExecutionRequest) (*apiv1.ExplainExecutionResponse, error) {
 	id, err := fsm.ParseID(req.Id)

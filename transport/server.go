@@ -74,8 +74,9 @@ func (s *Server) routes() {
 		cluster: s.deps.Cluster,
 		log:     s.deps.Log,
 		patient: map[string]bool{
-			apiv1connect.ExecutionServiceWaitProcedure: true,
-			apiv1connect.TaskServicePollProcedure:      true,
+			apiv1connect.ExecutionServiceWaitProcedure:         true,
+			apiv1connect.ExecutionServiceStartAndWaitProcedure: true,
+			apiv1connect.TaskServicePollProcedure:              true,
 		},
 	}))
 	unary := connect.WithHandlerOptions(slices.Concat(common, []connect.HandlerOption{
@@ -86,8 +87,9 @@ func (s *Server) routes() {
 	s.mux.Handle(apiv1connect.NewDefinitionServiceHandler(&definitions{s}, unary))
 	path, executionHandler := apiv1connect.NewExecutionServiceHandler(&executions{s}, unary)
 	s.mux.Handle(path, executionHandler)
-	_, sessionHandler := apiv1connect.NewExecutionServiceHandler(&executions{s}, stream)
-	s.mux.Handle(apiv1connect.ExecutionServiceSessionProcedure, sessionHandler)
+	_, streamHandler := apiv1connect.NewExecutionServiceHandler(&executions{s}, stream)
+	s.mux.Handle(apiv1connect.ExecutionServiceSessionProcedure, streamHandler)
+	s.mux.Handle(apiv1connect.ExecutionServiceWatchProcedure, streamHandler)
 	s.mux.Handle(apiv1connect.NewTaskServiceHandler(&tasks{s}, unary))
 	s.mux.Handle(apiv1connect.NewWorkerServiceHandler(&workers{s}, stream))
 	s.mux.Handle(apiv1connect.NewQueueServiceHandler(&queues{s}, unary))

@@ -32,6 +32,8 @@ type waiters struct {
 	size int
 	seen uint64 // index up to which ends have been told
 	ends recentEnds
+
+	watchers watchers
 }
 
 // recentEnds remembers the ends in the entries behind floor.
@@ -197,11 +199,13 @@ func (ws *waiters) follow(ctx context.Context, open func() (Events, error)) erro
 	}
 	v, _ := ws.views.Stale()
 	ws.recheck(v)
+	ws.watchers.lap(v.Index())
 	for {
 		b, err := events.Next(ctx)
 		if err != nil {
 			return err
 		}
+		ws.watchers.tell(&b)
 		if ids := ws.endedIn(&b); len(ids) > 0 {
 			if err := ws.wake(ctx, b.Index, ids); err != nil {
 				return err

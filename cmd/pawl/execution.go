@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,13 +17,14 @@ import (
 func newExecution(g *globals) *cobra.Command {
 	return group("execution", "Runs of a definition",
 		"  pawl execution start order --input '{\"id\":1}' --wait\n  pawl execution retry --query 'status = FAILED'", []string{"workflow", "wf", "run"},
-		append(newVerbs(g), newExecutionStart(g), newExecutionGet(g), newExecutionList(g), newExecutionWhy(g), newExecutionSignal(g))...)
+		append(newVerbs(g), newExecutionStart(g), newExecutionGet(g), newExecutionList(g), newExecutionWhy(g), newExecutionWatch(g),
+			newExecutionSignal(g))...)
 }
 
 type startFlags struct {
 	input, key, strategy, correlation, requestID string
 	number, priority                             int32
-	domains                                      []string
+	domains, until                               []string
 	wait                                         bool
 }
 
@@ -45,6 +47,7 @@ func newExecutionStart(g *globals) *cobra.Command {
 	c.Flags().Int32Var(&f.priority, "priority", 0, "0 to 99, higher first")
 	c.Flags().StringArrayVar(&f.domains, "domain", nil, "TYPE=DOMAIN: send tasks of a type to a domain's workers; repeatable")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait for the end, as long as --timeout allows")
+	c.Flags().StringSliceVar(&f.until, "wait-for", nil, "reference names of tasks: also wait for the first of them that ends")
 	c.Flags().StringVar(&f.requestID, "request-id", "", "makes the call repeatable: the same id gets the first answer")
 	return c
 }
@@ -77,6 +80,9 @@ func start(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, 
 	if err != nil {
 		return err
 	}
+	if len(f.until) > 0 {
+		return startUntil(ctx, g, cmd, c, req, f)
+	}
 	res, err := c.Executions().Start(ctx, req)
 	if err != nil {
 		return err
@@ -103,6 +109,45 @@ func start(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, 
 	}
 	return nil
 }
+
+// startUntil starts an execution and waits until one of the tasks has ended.
+func startUntil(ctx context.Context, g *globals, cmd *cobra.Command, c *pawl.Client, start *apiv1.StartExecutionRequest, f startFlags) error {
+	if f.wait {
+		return usagef("wait: cannot be combined with --wait-for")
+	}
+	start.RequestId = ""
+	millis := min(g.timeout, maxWait) - answerTime
+	res, err := c.Executions().StartAndWait(ctx, &apiv1.StartAndWaitRequest{
+		Start: start, UntilRefs: f.until, RequestId: f.requestID, TimeoutMillis: int32(max(millis, time.Millisecond).Milliseconds()),
+	})
+	if err != nil {
+		return err
+	}
+	if g.json() {
+		err = printJSON(cmd, res)
+	} else if res.Execution != nil {
+		err = printExecution(g, cmd, res.Execution)
+	}
+	if t := res.Reached; t != nil && !g.json() && err == nil {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is %s: %s\n", t.Ref, t.Status, t.Output)
+	}
+	switch {
+	case err != nil:
+		return err
+	case res.Reached == nil && !res.Ended:
+		return &codedError{exitUnknown, fmt.Errorf("execution %s was started, and none of %s has ended yet", res.ExecutionId, strings.Join(f.until, ", "))}
+	case res.Ended && res.Execution.Status != apiv1.Execution_COMPLETED:
+		return &codedError{exitExecution, fmt.Errorf("execution %s is %s: %s", res.ExecutionId, res.Execution.Status, res.Execution.Reason)}
+	}
+	return nil
+}
+
+const (
+	// maxWait is the longest that a server waits in one call, and answerTime what is kept of
+	// the command's time for the answer.
+	maxWait    = time.Minute
+	answerTime = 500 * time.Millisecond
+)
 
 // waitMillis is how long one long poll lasts; the command's time bounds all of them.
 const waitMillis = 20_000

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -173,13 +174,14 @@ func inputFlag(f *pflag.FlagSet, s *steering, usage string) {
 // newVerbs makes the commands that steer executions.
 func newVerbs(g *globals) []*cobra.Command {
 	var out []*cobra.Command
-	for _, v := range append(verbsOfRunning(), verbsOfEnded()...) {
+	for _, v := range slices.Concat(verbsOfFlow(), verbsOfSteps(), verbsOfEnded()) {
 		out = append(out, v.command(g))
 	}
 	return out
 }
 
-func verbsOfRunning() []verb {
+// verbsOfFlow hold executions, let them go on or end them.
+func verbsOfFlow() []verb {
 	return []verb{{
 		name: "pause", short: "Stop executions from making further tasks", long: "Tasks under way may finish.",
 		example: "  pawl execution pause 00000000-0000-8…\n  pawl execution pause --query 'workflowType = order AND status = RUNNING'",
@@ -194,6 +196,29 @@ func verbsOfRunning() []verb {
 			return x.Resume(ctx, &apiv1.ResumeExecutionRequest{ExecutionId: id, RequestId: s.RequestId})
 		},
 	}, {
+		name: "decide", short: "Let executions go on as far as they can", long: "They do so by themselves; it never has to be asked.",
+		example: "  pawl execution decide 00000000-0000-8…",
+		done:    "decided", kind: apiv1.BulkExecutionsRequest_DECIDE,
+		one: func(ctx context.Context, x apiv1connect.ExecutionServiceClient, id string, s *steering) (proto.Message, error) {
+			return x.Decide(ctx, &apiv1.DecideExecutionRequest{ExecutionId: id, RequestId: s.RequestId})
+		},
+	}, {
+		name: "terminate", short: "End executions and the children below them",
+		example: "  pawl execution terminate 00000000-0000-8… --reason 'ordered twice'\n  pawl execution terminate --query 'correlationId = batch7' --dry-run",
+		done:    "terminated", kind: apiv1.BulkExecutionsRequest_TERMINATE,
+		flags: func(f *pflag.FlagSet, s *steering) {
+			f.StringVar(&s.Reason, "reason", "", "shown as the reason")
+			f.BoolVar(&s.TriggerFailureWorkflow, "failure-workflow", false, "start the definition's failure workflow, as a failure would")
+		},
+		one: func(ctx context.Context, x apiv1connect.ExecutionServiceClient, id string, s *steering) (proto.Message, error) {
+			return x.Terminate(ctx, &apiv1.TerminateExecutionRequest{ExecutionId: id, Reason: s.Reason, TriggerFailureWorkflow: s.TriggerFailureWorkflow, RequestId: s.RequestId})
+		},
+	}}
+}
+
+// verbsOfSteps change what executions that have not ended do.
+func verbsOfSteps() []verb {
+	return []verb{{
 		name: "skip", short: "Let executions pass over a step that they have not come to",
 		example: "  pawl execution skip 00000000-0000-8… --ref send_invoice --result '{\"sent\":false}'",
 		done:    "skipped", kind: apiv1.BulkExecutionsRequest_SKIP,
@@ -234,27 +259,10 @@ func verbsOfRunning() []verb {
 		one: func(ctx context.Context, x apiv1connect.ExecutionServiceClient, id string, s *steering) (proto.Message, error) {
 			return x.ResetCallbacks(ctx, &apiv1.ResetExecutionCallbacksRequest{ExecutionId: id, RequestId: s.RequestId})
 		},
-	}, {
-		name: "decide", short: "Let executions go on as far as they can", long: "They do so by themselves; it never has to be asked.",
-		example: "  pawl execution decide 00000000-0000-8…",
-		done:    "decided", kind: apiv1.BulkExecutionsRequest_DECIDE,
-		one: func(ctx context.Context, x apiv1connect.ExecutionServiceClient, id string, s *steering) (proto.Message, error) {
-			return x.Decide(ctx, &apiv1.DecideExecutionRequest{ExecutionId: id, RequestId: s.RequestId})
-		},
-	}, {
-		name: "terminate", short: "End executions and the children below them",
-		example: "  pawl execution terminate 00000000-0000-8… --reason 'ordered twice'\n  pawl execution terminate --query 'correlationId = batch7' --dry-run",
-		done:    "terminated", kind: apiv1.BulkExecutionsRequest_TERMINATE,
-		flags: func(f *pflag.FlagSet, s *steering) {
-			f.StringVar(&s.Reason, "reason", "", "shown as the reason")
-			f.BoolVar(&s.TriggerFailureWorkflow, "failure-workflow", false, "start the definition's failure workflow, as a failure would")
-		},
-		one: func(ctx context.Context, x apiv1connect.ExecutionServiceClient, id string, s *steering) (proto.Message, error) {
-			return x.Terminate(ctx, &apiv1.TerminateExecutionRequest{ExecutionId: id, Reason: s.Reason, TriggerFailureWorkflow: s.TriggerFailureWorkflow, RequestId: s.RequestId})
-		},
 	}}
 }
 
+// verbsOfEnded run executions again, or remove them.
 func verbsOfEnded() []verb {
 	return []verb{{
 		name: "restart", short: "Run executions that have ended from their first step", long: "The input stays; variables are those of the definition again.",

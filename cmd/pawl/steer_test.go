@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -158,4 +159,72 @@ func TestVerbsOnManyExecutionsTellWhatBecameOfEach(t *testing.T) {
 	if out := plain.want(0, "queue", "list").out; !strings.Contains(out, "5 in 60s") || !strings.Contains(out, "PERMITS") {
 		t.Errorf("queues are told without their limits:\n%s", out)
 	}
+}
+
+func TestWatchTellsAnExecutionToItsEnd(t *testing.T) {
+	_, addrs := startDev(t)
+	s := shell{t, []string{"PAWL_ADDR=" + strings.Join(addrs, ",")}}
+	s.want(0, "definition", "apply", write(t, "a.json", "["+threeSteps("house")+`,{"name":"paint","retryCount":0}]`))
+	start := func() string {
+		t.Helper()
+		id := strings.TrimSpace(s.want(0, "execution", "start", "house").out)
+		s.want(0, "task", "update", "--execution", id, "--ref", "a", "--status", "COMPLETED")
+		return id
+	}
+	id := start()
+	w := exec.Command(program(t), "execution", "watch", id, "-o", "json", "--address", addrs[0])
+	out, err := w.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for lines := json.NewDecoder(out); ; {
+		var c told
+		if err := lines.Decode(&c); err != nil {
+			break
+		}
+		kinds = append(kinds, strings.TrimSpace(c.Kind+" "+c.Ref+" "+c.TaskStatus+c.Status))
+		switch {
+		case c.Kind == "state" && c.Ref == "b":
+			s.want(0, "task", "update", "--execution", id, "--ref", "b", "--status", "COMPLETED")
+		case c.Kind == "task_scheduled" && c.Ref == "c":
+			s.want(0, "task", "update", "--execution", id, "--ref", "c", "--status", "COMPLETED")
+		}
+	}
+	if err := w.Wait(); err != nil {
+		t.Errorf("the watch ends with %v", err)
+	}
+	want := "state  RUNNING, state a COMPLETED, state b SCHEDULED, task_completed b COMPLETED, task_scheduled c SCHEDULED, task_completed c COMPLETED, execution_completed  COMPLETED"
+	if got := strings.Join(kinds, ", "); got != want {
+		t.Errorf("told %s\nwant %s", got, want)
+	}
+	id = start()
+	s.want(0, "execution", "terminate", id)
+	if r := s.want(exitExecution, "execution", "watch", id); !strings.Contains(r.out, "TERMINATED") {
+		t.Errorf("the watch of what was terminated tells %s", r.out)
+	}
+	s.want(exitNotFound, "execution", "watch", "00000000-0000-8000-8000-000000000000")
+	if r := run(t, s.env, "", "execution", "watch", start(), "--timeout", "1s"); r.code != exitUnknown || !strings.Contains(r.errs, "has not ended within 1s") {
+		t.Errorf("a watch of a second ends with %d: %s", r.code, r.errs)
+	}
+}
+
+func TestStartWaitsForNamedTasks(t *testing.T) {
+	_, addrs := startDev(t, "--nodes", "1")
+	s := shell{t, []string{"PAWL_ADDR=" + strings.Join(addrs, ",")}}
+	s.want(0, "definition", "apply", write(t, "a.json", `{"name":"pause","version":1,"schemaVersion":2,"tasks":[
+ {"name":"i","taskReferenceName":"i","type":"SET_VARIABLE","inputParameters":{"n":1}},
+ {"name":"w","taskReferenceName":"w","type":"WAIT","inputParameters":{"duration":"1 seconds"}},
+ {"name":"paint","taskReferenceName":"p","type":"SIMPLE"}]}`))
+	if r := s.want(0, "execution", "start", "pause", "--wait-for", "w, p"); !strings.Contains(r.out, "RUNNING") || !strings.Contains(r.out, "w is COMPLETED") {
+		t.Errorf("it tells %s", r.out)
+	}
+	if r := run(t, s.env, "", "execution", "start", "pause", "--wait-for", "p", "--timeout", "3s"); r.code != exitUnknown || !strings.Contains(r.errs, "none of p has ended yet") {
+		t.Errorf("a wait in vain ends with %d: %s", r.code, r.errs)
+	}
+	s.want(exitUsage, "execution", "start", "pause", "--wait-for", "p", "--wait")
+	s.want(exitRefused, "execution", "start", "pause", "--wait-for", "w,,p")
 }

@@ -218,7 +218,7 @@ func (x BulkExecutionsRequest_Verb) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BulkExecutionsRequest_Verb.Descriptor instead.
 func (BulkExecutionsRequest_Verb) EnumDescriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35, 0}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40, 0}
 }
 
 // Execution is one run of a definition.
@@ -969,7 +969,11 @@ type WaitExecutionRequest struct {
 	// How long to wait at most: up to 60,000; 30,000 when 0.
 	TimeoutMillis int32 `protobuf:"varint,2,opt,name=timeout_millis,json=timeoutMillis,proto3" json:"timeout_millis,omitempty"`
 	// Wait for an execution that this node may not know yet.
-	AtLeast       string `protobuf:"bytes,3,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	AtLeast string `protobuf:"bytes,3,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	// Answer also when a task of one of these reference names has ended and is not tried
+	// again; blanks around them are left aside. At most 100. In a loop a name stands for
+	// every iteration, with its suffix for one.
+	UntilRefs     []string `protobuf:"bytes,4,rep,name=until_refs,json=untilRefs,proto3" json:"until_refs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1025,12 +1029,21 @@ func (x *WaitExecutionRequest) GetAtLeast() string {
 	return ""
 }
 
+func (x *WaitExecutionRequest) GetUntilRefs() []string {
+	if x != nil {
+		return x.UntilRefs
+	}
+	return nil
+}
+
 type WaitExecutionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether the execution has ended.
-	Ended         bool       `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
-	Execution     *Execution `protobuf:"bytes,2,opt,name=execution,proto3" json:"execution,omitempty"`
-	Position      string     `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Ended     bool       `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	Execution *Execution `protobuf:"bytes,2,opt,name=execution,proto3" json:"execution,omitempty"`
+	Position  string     `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// The first of until_refs that has ended, when one has.
+	Reached       *Task `protobuf:"bytes,4,opt,name=reached,proto3" json:"reached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1086,6 +1099,469 @@ func (x *WaitExecutionResponse) GetPosition() string {
 	return ""
 }
 
+func (x *WaitExecutionResponse) GetReached() *Task {
+	if x != nil {
+		return x.Reached
+	}
+	return nil
+}
+
+type StartAndWaitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its request_id is empty: that of the call stands for it.
+	Start *StartExecutionRequest `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// As in WaitExecutionRequest.
+	TimeoutMillis int32    `protobuf:"varint,2,opt,name=timeout_millis,json=timeoutMillis,proto3" json:"timeout_millis,omitempty"`
+	UntilRefs     []string `protobuf:"bytes,3,rep,name=until_refs,json=untilRefs,proto3" json:"until_refs,omitempty"`
+	RequestId     string   `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartAndWaitRequest) Reset() {
+	*x = StartAndWaitRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartAndWaitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartAndWaitRequest) ProtoMessage() {}
+
+func (x *StartAndWaitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartAndWaitRequest.ProtoReflect.Descriptor instead.
+func (*StartAndWaitRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StartAndWaitRequest) GetStart() *StartExecutionRequest {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *StartAndWaitRequest) GetTimeoutMillis() int32 {
+	if x != nil {
+		return x.TimeoutMillis
+	}
+	return 0
+}
+
+func (x *StartAndWaitRequest) GetUntilRefs() []string {
+	if x != nil {
+		return x.UntilRefs
+	}
+	return nil
+}
+
+func (x *StartAndWaitRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type StartAndWaitResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// The execution was there before: the key or the request_id had been used.
+	Existing bool `protobuf:"varint,2,opt,name=existing,proto3" json:"existing,omitempty"`
+	// As in WaitExecutionResponse. The execution is absent when it could not be waited for.
+	Ended         bool       `protobuf:"varint,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	Execution     *Execution `protobuf:"bytes,4,opt,name=execution,proto3" json:"execution,omitempty"`
+	Reached       *Task      `protobuf:"bytes,5,opt,name=reached,proto3" json:"reached,omitempty"`
+	Position      string     `protobuf:"bytes,6,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartAndWaitResponse) Reset() {
+	*x = StartAndWaitResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartAndWaitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartAndWaitResponse) ProtoMessage() {}
+
+func (x *StartAndWaitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartAndWaitResponse.ProtoReflect.Descriptor instead.
+func (*StartAndWaitResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StartAndWaitResponse) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *StartAndWaitResponse) GetExisting() bool {
+	if x != nil {
+		return x.Existing
+	}
+	return false
+}
+
+func (x *StartAndWaitResponse) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *StartAndWaitResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *StartAndWaitResponse) GetReached() *Task {
+	if x != nil {
+		return x.Reached
+	}
+	return nil
+}
+
+func (x *StartAndWaitResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+type WatchExecutionRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// Watch an execution that this node may not know yet.
+	AtLeast       string `protobuf:"bytes,2,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchExecutionRequest) Reset() {
+	*x = WatchExecutionRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchExecutionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchExecutionRequest) ProtoMessage() {}
+
+func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchExecutionRequest.ProtoReflect.Descriptor instead.
+func (*WatchExecutionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchExecutionRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *WatchExecutionRequest) GetAtLeast() string {
+	if x != nil {
+		return x.AtLeast
+	}
+	return ""
+}
+
+// WatchExecutionResponse tells the state, or changes of it.
+type WatchExecutionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state at position: in the first messages, after a gap, and at the end. Payloads
+	// of the execution are there at the end only.
+	Execution *Execution `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	// With the state: the tasks, by serial, without payloads, at most 1,000 in a message.
+	Tasks []*Task `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// The state goes on in the next message.
+	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	// What has changed, in order.
+	Changes  []*ExecutionChange `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	Position string             `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// Changes before this are missing: the reader was slower than they came.
+	Gap bool `protobuf:"varint,6,opt,name=gap,proto3" json:"gap,omitempty"`
+	// The execution has ended, or has been deleted when execution is absent; it is the last
+	// message.
+	Ended         bool         `protobuf:"varint,7,opt,name=ended,proto3" json:"ended,omitempty"`
+	GoElsewhere   *GoElsewhere `protobuf:"bytes,8,opt,name=go_elsewhere,json=goElsewhere,proto3" json:"go_elsewhere,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchExecutionResponse) Reset() {
+	*x = WatchExecutionResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchExecutionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchExecutionResponse) ProtoMessage() {}
+
+func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchExecutionResponse.ProtoReflect.Descriptor instead.
+func (*WatchExecutionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchExecutionResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *WatchExecutionResponse) GetTasks() []*Task {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *WatchExecutionResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *WatchExecutionResponse) GetChanges() []*ExecutionChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *WatchExecutionResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *WatchExecutionResponse) GetGap() bool {
+	if x != nil {
+		return x.Gap
+	}
+	return false
+}
+
+func (x *WatchExecutionResponse) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *WatchExecutionResponse) GetGoElsewhere() *GoElsewhere {
+	if x != nil {
+		return x.GoElsewhere
+	}
+	return nil
+}
+
+// ExecutionChange is one thing that happened in an execution.
+type ExecutionChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A stable word: execution_paused, execution_resumed, execution_completed,
+	// execution_failed, execution_timed_out, execution_terminated, execution_restarted,
+	// execution_retried, execution_reran, execution_revived, execution_jumped,
+	// execution_blocked, execution_parked, execution_faulted, execution_deleted,
+	// execution_started, variables_set, signal_received, loop_iteration; of its tasks:
+	// task_scheduled, task_ready, task_leased, task_progressed, task_returned,
+	// task_completed, task_completed_with_errors, task_failed, task_timed_out,
+	// task_canceled, task_skipped, task_reopened.
+	Kind string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Of the execution, when the change is of its status.
+	Status Execution_Status `protobuf:"varint,3,opt,name=status,proto3,enum=pawl.api.v1.Execution_Status" json:"status,omitempty"`
+	// The task and its status, when the change is of one.
+	TaskId     string      `protobuf:"bytes,4,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Ref        string      `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	TaskStatus Task_Status `protobuf:"varint,6,opt,name=task_status,json=taskStatus,proto3,enum=pawl.api.v1.Task_Status" json:"task_status,omitempty"`
+	// Attempts before this one.
+	Retry uint32 `protobuf:"varint,7,opt,name=retry,proto3" json:"retry,omitempty"`
+	// task_failed, task_timed_out: another attempt follows.
+	Retries bool `protobuf:"varint,8,opt,name=retries,proto3" json:"retries,omitempty"`
+	// task_scheduled: after this.
+	DelayMillis   int64  `protobuf:"varint,9,opt,name=delay_millis,json=delayMillis,proto3" json:"delay_millis,omitempty"`
+	Queue         string `protobuf:"bytes,10,opt,name=queue,proto3" json:"queue,omitempty"`
+	Reason        string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionChange) Reset() {
+	*x = ExecutionChange{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionChange) ProtoMessage() {}
+
+func (x *ExecutionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionChange.ProtoReflect.Descriptor instead.
+func (*ExecutionChange) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExecutionChange) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExecutionChange) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ExecutionChange) GetStatus() Execution_Status {
+	if x != nil {
+		return x.Status
+	}
+	return Execution_STATUS_UNSPECIFIED
+}
+
+func (x *ExecutionChange) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *ExecutionChange) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *ExecutionChange) GetTaskStatus() Task_Status {
+	if x != nil {
+		return x.TaskStatus
+	}
+	return Task_STATUS_UNSPECIFIED
+}
+
+func (x *ExecutionChange) GetRetry() uint32 {
+	if x != nil {
+		return x.Retry
+	}
+	return 0
+}
+
+func (x *ExecutionChange) GetRetries() bool {
+	if x != nil {
+		return x.Retries
+	}
+	return false
+}
+
+func (x *ExecutionChange) GetDelayMillis() int64 {
+	if x != nil {
+		return x.DelayMillis
+	}
+	return 0
+}
+
+func (x *ExecutionChange) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *ExecutionChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type SignalExecutionRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
@@ -1103,7 +1579,7 @@ type SignalExecutionRequest struct {
 
 func (x *SignalExecutionRequest) Reset() {
 	*x = SignalExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1591,7 @@ func (x *SignalExecutionRequest) String() string {
 func (*SignalExecutionRequest) ProtoMessage() {}
 
 func (x *SignalExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1604,7 @@ func (x *SignalExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalExecutionRequest.ProtoReflect.Descriptor instead.
 func (*SignalExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{9}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignalExecutionRequest) GetExecutionId() string {
@@ -1184,7 +1660,7 @@ type SignalExecutionResponse struct {
 
 func (x *SignalExecutionResponse) Reset() {
 	*x = SignalExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1672,7 @@ func (x *SignalExecutionResponse) String() string {
 func (*SignalExecutionResponse) ProtoMessage() {}
 
 func (x *SignalExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1685,7 @@ func (x *SignalExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalExecutionResponse.ProtoReflect.Descriptor instead.
 func (*SignalExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{10}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SignalExecutionResponse) GetTaskId() string {
@@ -1236,7 +1712,7 @@ type PauseExecutionRequest struct {
 
 func (x *PauseExecutionRequest) Reset() {
 	*x = PauseExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1724,7 @@ func (x *PauseExecutionRequest) String() string {
 func (*PauseExecutionRequest) ProtoMessage() {}
 
 func (x *PauseExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1737,7 @@ func (x *PauseExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseExecutionRequest.ProtoReflect.Descriptor instead.
 func (*PauseExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{11}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PauseExecutionRequest) GetExecutionId() string {
@@ -1287,7 +1763,7 @@ type PauseExecutionResponse struct {
 
 func (x *PauseExecutionResponse) Reset() {
 	*x = PauseExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1775,7 @@ func (x *PauseExecutionResponse) String() string {
 func (*PauseExecutionResponse) ProtoMessage() {}
 
 func (x *PauseExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1788,7 @@ func (x *PauseExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseExecutionResponse.ProtoReflect.Descriptor instead.
 func (*PauseExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{12}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PauseExecutionResponse) GetPosition() string {
@@ -1332,7 +1808,7 @@ type ResumeExecutionRequest struct {
 
 func (x *ResumeExecutionRequest) Reset() {
 	*x = ResumeExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1820,7 @@ func (x *ResumeExecutionRequest) String() string {
 func (*ResumeExecutionRequest) ProtoMessage() {}
 
 func (x *ResumeExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1833,7 @@ func (x *ResumeExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ResumeExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{13}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResumeExecutionRequest) GetExecutionId() string {
@@ -1383,7 +1859,7 @@ type ResumeExecutionResponse struct {
 
 func (x *ResumeExecutionResponse) Reset() {
 	*x = ResumeExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[14]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1871,7 @@ func (x *ResumeExecutionResponse) String() string {
 func (*ResumeExecutionResponse) ProtoMessage() {}
 
 func (x *ResumeExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[14]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1884,7 @@ func (x *ResumeExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ResumeExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{14}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResumeExecutionResponse) GetPosition() string {
@@ -1431,7 +1907,7 @@ type TerminateExecutionRequest struct {
 
 func (x *TerminateExecutionRequest) Reset() {
 	*x = TerminateExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[15]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1919,7 @@ func (x *TerminateExecutionRequest) String() string {
 func (*TerminateExecutionRequest) ProtoMessage() {}
 
 func (x *TerminateExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[15]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1932,7 @@ func (x *TerminateExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateExecutionRequest.ProtoReflect.Descriptor instead.
 func (*TerminateExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{15}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TerminateExecutionRequest) GetExecutionId() string {
@@ -1496,7 +1972,7 @@ type TerminateExecutionResponse struct {
 
 func (x *TerminateExecutionResponse) Reset() {
 	*x = TerminateExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1984,7 @@ func (x *TerminateExecutionResponse) String() string {
 func (*TerminateExecutionResponse) ProtoMessage() {}
 
 func (x *TerminateExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1997,7 @@ func (x *TerminateExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateExecutionResponse.ProtoReflect.Descriptor instead.
 func (*TerminateExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TerminateExecutionResponse) GetPosition() string {
@@ -1543,7 +2019,7 @@ type RestartExecutionRequest struct {
 
 func (x *RestartExecutionRequest) Reset() {
 	*x = RestartExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +2031,7 @@ func (x *RestartExecutionRequest) String() string {
 func (*RestartExecutionRequest) ProtoMessage() {}
 
 func (x *RestartExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +2044,7 @@ func (x *RestartExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RestartExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RestartExecutionRequest) GetExecutionId() string {
@@ -1601,7 +2077,7 @@ type RestartExecutionResponse struct {
 
 func (x *RestartExecutionResponse) Reset() {
 	*x = RestartExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +2089,7 @@ func (x *RestartExecutionResponse) String() string {
 func (*RestartExecutionResponse) ProtoMessage() {}
 
 func (x *RestartExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +2102,7 @@ func (x *RestartExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RestartExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RestartExecutionResponse) GetPosition() string {
@@ -1648,7 +2124,7 @@ type RetryExecutionRequest struct {
 
 func (x *RetryExecutionRequest) Reset() {
 	*x = RetryExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +2136,7 @@ func (x *RetryExecutionRequest) String() string {
 func (*RetryExecutionRequest) ProtoMessage() {}
 
 func (x *RetryExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +2149,7 @@ func (x *RetryExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RetryExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RetryExecutionRequest) GetExecutionId() string {
@@ -1706,7 +2182,7 @@ type RetryExecutionResponse struct {
 
 func (x *RetryExecutionResponse) Reset() {
 	*x = RetryExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +2194,7 @@ func (x *RetryExecutionResponse) String() string {
 func (*RetryExecutionResponse) ProtoMessage() {}
 
 func (x *RetryExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +2207,7 @@ func (x *RetryExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RetryExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryExecutionResponse) GetPosition() string {
@@ -1758,7 +2234,7 @@ type RerunExecutionRequest struct {
 
 func (x *RerunExecutionRequest) Reset() {
 	*x = RerunExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +2246,7 @@ func (x *RerunExecutionRequest) String() string {
 func (*RerunExecutionRequest) ProtoMessage() {}
 
 func (x *RerunExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +2259,7 @@ func (x *RerunExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RerunExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RerunExecutionRequest) GetExecutionId() string {
@@ -1837,7 +2313,7 @@ type RerunExecutionResponse struct {
 
 func (x *RerunExecutionResponse) Reset() {
 	*x = RerunExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2325,7 @@ func (x *RerunExecutionResponse) String() string {
 func (*RerunExecutionResponse) ProtoMessage() {}
 
 func (x *RerunExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2338,7 @@ func (x *RerunExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RerunExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RerunExecutionResponse) GetPosition() string {
@@ -1887,7 +2363,7 @@ type SkipExecutionRequest struct {
 
 func (x *SkipExecutionRequest) Reset() {
 	*x = SkipExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2375,7 @@ func (x *SkipExecutionRequest) String() string {
 func (*SkipExecutionRequest) ProtoMessage() {}
 
 func (x *SkipExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2388,7 @@ func (x *SkipExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipExecutionRequest.ProtoReflect.Descriptor instead.
 func (*SkipExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SkipExecutionRequest) GetExecutionId() string {
@@ -1961,7 +2437,7 @@ type SkipExecutionResponse struct {
 
 func (x *SkipExecutionResponse) Reset() {
 	*x = SkipExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2449,7 @@ func (x *SkipExecutionResponse) String() string {
 func (*SkipExecutionResponse) ProtoMessage() {}
 
 func (x *SkipExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2462,7 @@ func (x *SkipExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipExecutionResponse.ProtoReflect.Descriptor instead.
 func (*SkipExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SkipExecutionResponse) GetTaskId() string {
@@ -2017,7 +2493,7 @@ type JumpExecutionRequest struct {
 
 func (x *JumpExecutionRequest) Reset() {
 	*x = JumpExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2505,7 @@ func (x *JumpExecutionRequest) String() string {
 func (*JumpExecutionRequest) ProtoMessage() {}
 
 func (x *JumpExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2518,7 @@ func (x *JumpExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JumpExecutionRequest.ProtoReflect.Descriptor instead.
 func (*JumpExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JumpExecutionRequest) GetExecutionId() string {
@@ -2082,7 +2558,7 @@ type JumpExecutionResponse struct {
 
 func (x *JumpExecutionResponse) Reset() {
 	*x = JumpExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2570,7 @@ func (x *JumpExecutionResponse) String() string {
 func (*JumpExecutionResponse) ProtoMessage() {}
 
 func (x *JumpExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2583,7 @@ func (x *JumpExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JumpExecutionResponse.ProtoReflect.Descriptor instead.
 func (*JumpExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *JumpExecutionResponse) GetPosition() string {
@@ -2131,7 +2607,7 @@ type SetExecutionVariablesRequest struct {
 
 func (x *SetExecutionVariablesRequest) Reset() {
 	*x = SetExecutionVariablesRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2619,7 @@ func (x *SetExecutionVariablesRequest) String() string {
 func (*SetExecutionVariablesRequest) ProtoMessage() {}
 
 func (x *SetExecutionVariablesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2632,7 @@ func (x *SetExecutionVariablesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionVariablesRequest.ProtoReflect.Descriptor instead.
 func (*SetExecutionVariablesRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetExecutionVariablesRequest) GetExecutionId() string {
@@ -2196,7 +2672,7 @@ type SetExecutionVariablesResponse struct {
 
 func (x *SetExecutionVariablesResponse) Reset() {
 	*x = SetExecutionVariablesResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2684,7 @@ func (x *SetExecutionVariablesResponse) String() string {
 func (*SetExecutionVariablesResponse) ProtoMessage() {}
 
 func (x *SetExecutionVariablesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2697,7 @@ func (x *SetExecutionVariablesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionVariablesResponse.ProtoReflect.Descriptor instead.
 func (*SetExecutionVariablesResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetExecutionVariablesResponse) GetPosition() string {
@@ -2241,7 +2717,7 @@ type ResetExecutionCallbacksRequest struct {
 
 func (x *ResetExecutionCallbacksRequest) Reset() {
 	*x = ResetExecutionCallbacksRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2729,7 @@ func (x *ResetExecutionCallbacksRequest) String() string {
 func (*ResetExecutionCallbacksRequest) ProtoMessage() {}
 
 func (x *ResetExecutionCallbacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2742,7 @@ func (x *ResetExecutionCallbacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExecutionCallbacksRequest.ProtoReflect.Descriptor instead.
 func (*ResetExecutionCallbacksRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResetExecutionCallbacksRequest) GetExecutionId() string {
@@ -2292,7 +2768,7 @@ type ResetExecutionCallbacksResponse struct {
 
 func (x *ResetExecutionCallbacksResponse) Reset() {
 	*x = ResetExecutionCallbacksResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2780,7 @@ func (x *ResetExecutionCallbacksResponse) String() string {
 func (*ResetExecutionCallbacksResponse) ProtoMessage() {}
 
 func (x *ResetExecutionCallbacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2793,7 @@ func (x *ResetExecutionCallbacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExecutionCallbacksResponse.ProtoReflect.Descriptor instead.
 func (*ResetExecutionCallbacksResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResetExecutionCallbacksResponse) GetPosition() string {
@@ -2337,7 +2813,7 @@ type DecideExecutionRequest struct {
 
 func (x *DecideExecutionRequest) Reset() {
 	*x = DecideExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2825,7 @@ func (x *DecideExecutionRequest) String() string {
 func (*DecideExecutionRequest) ProtoMessage() {}
 
 func (x *DecideExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2838,7 @@ func (x *DecideExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideExecutionRequest.ProtoReflect.Descriptor instead.
 func (*DecideExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DecideExecutionRequest) GetExecutionId() string {
@@ -2388,7 +2864,7 @@ type DecideExecutionResponse struct {
 
 func (x *DecideExecutionResponse) Reset() {
 	*x = DecideExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2876,7 @@ func (x *DecideExecutionResponse) String() string {
 func (*DecideExecutionResponse) ProtoMessage() {}
 
 func (x *DecideExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2889,7 @@ func (x *DecideExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideExecutionResponse.ProtoReflect.Descriptor instead.
 func (*DecideExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DecideExecutionResponse) GetPosition() string {
@@ -2435,7 +2911,7 @@ type DeleteExecutionRequest struct {
 
 func (x *DeleteExecutionRequest) Reset() {
 	*x = DeleteExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2447,7 +2923,7 @@ func (x *DeleteExecutionRequest) String() string {
 func (*DeleteExecutionRequest) ProtoMessage() {}
 
 func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2460,7 +2936,7 @@ func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeleteExecutionRequest) GetExecutionId() string {
@@ -2493,7 +2969,7 @@ type DeleteExecutionResponse struct {
 
 func (x *DeleteExecutionResponse) Reset() {
 	*x = DeleteExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2981,7 @@ func (x *DeleteExecutionResponse) String() string {
 func (*DeleteExecutionResponse) ProtoMessage() {}
 
 func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2994,7 @@ func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteExecutionResponse) GetPosition() string {
@@ -2560,7 +3036,7 @@ type BulkExecutionsRequest struct {
 
 func (x *BulkExecutionsRequest) Reset() {
 	*x = BulkExecutionsRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +3048,7 @@ func (x *BulkExecutionsRequest) String() string {
 func (*BulkExecutionsRequest) ProtoMessage() {}
 
 func (x *BulkExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +3061,7 @@ func (x *BulkExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*BulkExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *BulkExecutionsRequest) GetVerb() BulkExecutionsRequest_Verb {
@@ -2690,7 +3166,7 @@ type BulkExecutionsResponse struct {
 
 func (x *BulkExecutionsResponse) Reset() {
 	*x = BulkExecutionsResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +3178,7 @@ func (x *BulkExecutionsResponse) String() string {
 func (*BulkExecutionsResponse) ProtoMessage() {}
 
 func (x *BulkExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +3191,7 @@ func (x *BulkExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*BulkExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{36}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BulkExecutionsResponse) GetResults() []*BulkResult {
@@ -2744,7 +3220,7 @@ type BulkResult struct {
 
 func (x *BulkResult) Reset() {
 	*x = BulkResult{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +3232,7 @@ func (x *BulkResult) String() string {
 func (*BulkResult) ProtoMessage() {}
 
 func (x *BulkResult) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +3245,7 @@ func (x *BulkResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkResult.ProtoReflect.Descriptor instead.
 func (*BulkResult) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{37}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BulkResult) GetExecutionId() string {
@@ -2797,7 +3273,7 @@ type ExplainExecutionRequest struct {
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +3285,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +3298,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{38}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExplainExecutionRequest) GetId() string {
@@ -2851,7 +3327,7 @@ type ExplainExecutionResponse struct {
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2863,7 +3339,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2876,7 +3352,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{39}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() Execution_Status {
@@ -2915,7 +3391,7 @@ type WaitReason struct {
 
 func (x *WaitReason) Reset() {
 	*x = WaitReason{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3403,7 @@ func (x *WaitReason) String() string {
 func (*WaitReason) ProtoMessage() {}
 
 func (x *WaitReason) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3416,7 @@ func (x *WaitReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReason.ProtoReflect.Descriptor instead.
 func (*WaitReason) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WaitReason) GetTaskId() string {
@@ -2983,7 +3459,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3471,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3484,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{41}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SessionRequest) GetStarts() []*SessionStart {
@@ -3038,7 +3514,7 @@ type SessionStart struct {
 
 func (x *SessionStart) Reset() {
 	*x = SessionStart{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3050,7 +3526,7 @@ func (x *SessionStart) String() string {
 func (*SessionStart) ProtoMessage() {}
 
 func (x *SessionStart) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3063,7 +3539,7 @@ func (x *SessionStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStart.ProtoReflect.Descriptor instead.
 func (*SessionStart) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SessionStart) GetCall() uint64 {
@@ -3097,7 +3573,7 @@ type SessionWait struct {
 
 func (x *SessionWait) Reset() {
 	*x = SessionWait{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3585,7 @@ func (x *SessionWait) String() string {
 func (*SessionWait) ProtoMessage() {}
 
 func (x *SessionWait) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3598,7 @@ func (x *SessionWait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionWait.ProtoReflect.Descriptor instead.
 func (*SessionWait) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{43}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SessionWait) GetCall() uint64 {
@@ -3150,7 +3626,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3638,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3651,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{44}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SessionResponse) GetStarted() []*SessionStarted {
@@ -3214,7 +3690,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3702,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3715,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{45}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SessionStarted) GetCall() uint64 {
@@ -3294,7 +3770,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3306,7 +3782,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3319,7 +3795,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{46}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SessionEnded) GetCall() uint64 {
@@ -3475,15 +3951,58 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x04next\x18\x02 \x01(\tR\x04next\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x03R\x05total\x12\x1a\n" +
 	"\bposition\x18\x04 \x01(\tR\bposition\x12\x18\n" +
-	"\apartial\x18\x05 \x01(\bR\apartial\"{\n" +
+	"\apartial\x18\x05 \x01(\bR\apartial\"\x9a\x01\n" +
 	"\x14WaitExecutionRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12%\n" +
 	"\x0etimeout_millis\x18\x02 \x01(\x05R\rtimeoutMillis\x12\x19\n" +
-	"\bat_least\x18\x03 \x01(\tR\aatLeast\"\x7f\n" +
+	"\bat_least\x18\x03 \x01(\tR\aatLeast\x12\x1d\n" +
+	"\n" +
+	"until_refs\x18\x04 \x03(\tR\tuntilRefs\"\xac\x01\n" +
 	"\x15WaitExecutionResponse\x12\x14\n" +
 	"\x05ended\x18\x01 \x01(\bR\x05ended\x124\n" +
 	"\texecution\x18\x02 \x01(\v2\x16.pawl.api.v1.ExecutionR\texecution\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\tR\bposition\"\xce\x01\n" +
+	"\bposition\x18\x03 \x01(\tR\bposition\x12+\n" +
+	"\areached\x18\x04 \x01(\v2\x11.pawl.api.v1.TaskR\areached\"\xb4\x01\n" +
+	"\x13StartAndWaitRequest\x128\n" +
+	"\x05start\x18\x01 \x01(\v2\".pawl.api.v1.StartExecutionRequestR\x05start\x12%\n" +
+	"\x0etimeout_millis\x18\x02 \x01(\x05R\rtimeoutMillis\x12\x1d\n" +
+	"\n" +
+	"until_refs\x18\x03 \x03(\tR\tuntilRefs\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\xea\x01\n" +
+	"\x14StartAndWaitResponse\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1a\n" +
+	"\bexisting\x18\x02 \x01(\bR\bexisting\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\x124\n" +
+	"\texecution\x18\x04 \x01(\v2\x16.pawl.api.v1.ExecutionR\texecution\x12+\n" +
+	"\areached\x18\x05 \x01(\v2\x11.pawl.api.v1.TaskR\areached\x12\x1a\n" +
+	"\bposition\x18\x06 \x01(\tR\bposition\"U\n" +
+	"\x15WatchExecutionRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x19\n" +
+	"\bat_least\x18\x02 \x01(\tR\aatLeast\"\xc4\x02\n" +
+	"\x16WatchExecutionResponse\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.pawl.api.v1.ExecutionR\texecution\x12'\n" +
+	"\x05tasks\x18\x02 \x03(\v2\x11.pawl.api.v1.TaskR\x05tasks\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x126\n" +
+	"\achanges\x18\x04 \x03(\v2\x1c.pawl.api.v1.ExecutionChangeR\achanges\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\tR\bposition\x12\x10\n" +
+	"\x03gap\x18\x06 \x01(\bR\x03gap\x12\x14\n" +
+	"\x05ended\x18\a \x01(\bR\x05ended\x12;\n" +
+	"\fgo_elsewhere\x18\b \x01(\v2\x18.pawl.api.v1.GoElsewhereR\vgoElsewhere\"\xf3\x02\n" +
+	"\x0fExecutionChange\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x125\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1d.pawl.api.v1.Execution.StatusR\x06status\x12\x17\n" +
+	"\atask_id\x18\x04 \x01(\tR\x06taskId\x12\x10\n" +
+	"\x03ref\x18\x05 \x01(\tR\x03ref\x129\n" +
+	"\vtask_status\x18\x06 \x01(\x0e2\x18.pawl.api.v1.Task.StatusR\n" +
+	"taskStatus\x12\x14\n" +
+	"\x05retry\x18\a \x01(\rR\x05retry\x12\x18\n" +
+	"\aretries\x18\b \x01(\bR\aretries\x12!\n" +
+	"\fdelay_millis\x18\t \x01(\x03R\vdelayMillis\x12\x14\n" +
+	"\x05queue\x18\n" +
+	" \x01(\tR\x05queue\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\"\xce\x01\n" +
 	"\x16SignalExecutionRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x120\n" +
@@ -3667,12 +4186,14 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x06output\x18\x04 \x01(\tR\x06output\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
 	"\bposition\x18\x06 \x01(\tR\bposition\x12.\n" +
-	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xc9\r\n" +
+	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xf2\x0e\n" +
 	"\x10ExecutionService\x12P\n" +
 	"\x05Start\x12\".pawl.api.v1.StartExecutionRequest\x1a#.pawl.api.v1.StartExecutionResponse\x12O\n" +
 	"\x03Get\x12 .pawl.api.v1.GetExecutionRequest\x1a!.pawl.api.v1.GetExecutionResponse\"\x03\x90\x02\x01\x12T\n" +
-	"\x04List\x12\".pawl.api.v1.ListExecutionsRequest\x1a#.pawl.api.v1.ListExecutionsResponse\"\x03\x90\x02\x01\x12R\n" +
-	"\x04Wait\x12!.pawl.api.v1.WaitExecutionRequest\x1a\".pawl.api.v1.WaitExecutionResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\x04List\x12\".pawl.api.v1.ListExecutionsRequest\x1a#.pawl.api.v1.ListExecutionsResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\fStartAndWait\x12 .pawl.api.v1.StartAndWaitRequest\x1a!.pawl.api.v1.StartAndWaitResponse\x12R\n" +
+	"\x04Wait\x12!.pawl.api.v1.WaitExecutionRequest\x1a\".pawl.api.v1.WaitExecutionResponse\"\x03\x90\x02\x01\x12R\n" +
+	"\x05Watch\x12\".pawl.api.v1.WatchExecutionRequest\x1a#.pawl.api.v1.WatchExecutionResponse0\x01\x12S\n" +
 	"\x06Signal\x12#.pawl.api.v1.SignalExecutionRequest\x1a$.pawl.api.v1.SignalExecutionResponse\x12P\n" +
 	"\x05Pause\x12\".pawl.api.v1.PauseExecutionRequest\x1a#.pawl.api.v1.PauseExecutionResponse\x12S\n" +
 	"\x06Resume\x12#.pawl.api.v1.ResumeExecutionRequest\x1a$.pawl.api.v1.ResumeExecutionResponse\x12\\\n" +
@@ -3703,7 +4224,7 @@ func file_pawl_api_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_pawl_api_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_pawl_api_v1_execution_proto_goTypes = []any{
 	(Execution_Status)(0),                   // 0: pawl.api.v1.Execution.Status
 	(StartExecutionRequest_Strategy)(0),     // 1: pawl.api.v1.StartExecutionRequest.Strategy
@@ -3717,127 +4238,147 @@ var file_pawl_api_v1_execution_proto_goTypes = []any{
 	(*ListExecutionsResponse)(nil),          // 9: pawl.api.v1.ListExecutionsResponse
 	(*WaitExecutionRequest)(nil),            // 10: pawl.api.v1.WaitExecutionRequest
 	(*WaitExecutionResponse)(nil),           // 11: pawl.api.v1.WaitExecutionResponse
-	(*SignalExecutionRequest)(nil),          // 12: pawl.api.v1.SignalExecutionRequest
-	(*SignalExecutionResponse)(nil),         // 13: pawl.api.v1.SignalExecutionResponse
-	(*PauseExecutionRequest)(nil),           // 14: pawl.api.v1.PauseExecutionRequest
-	(*PauseExecutionResponse)(nil),          // 15: pawl.api.v1.PauseExecutionResponse
-	(*ResumeExecutionRequest)(nil),          // 16: pawl.api.v1.ResumeExecutionRequest
-	(*ResumeExecutionResponse)(nil),         // 17: pawl.api.v1.ResumeExecutionResponse
-	(*TerminateExecutionRequest)(nil),       // 18: pawl.api.v1.TerminateExecutionRequest
-	(*TerminateExecutionResponse)(nil),      // 19: pawl.api.v1.TerminateExecutionResponse
-	(*RestartExecutionRequest)(nil),         // 20: pawl.api.v1.RestartExecutionRequest
-	(*RestartExecutionResponse)(nil),        // 21: pawl.api.v1.RestartExecutionResponse
-	(*RetryExecutionRequest)(nil),           // 22: pawl.api.v1.RetryExecutionRequest
-	(*RetryExecutionResponse)(nil),          // 23: pawl.api.v1.RetryExecutionResponse
-	(*RerunExecutionRequest)(nil),           // 24: pawl.api.v1.RerunExecutionRequest
-	(*RerunExecutionResponse)(nil),          // 25: pawl.api.v1.RerunExecutionResponse
-	(*SkipExecutionRequest)(nil),            // 26: pawl.api.v1.SkipExecutionRequest
-	(*SkipExecutionResponse)(nil),           // 27: pawl.api.v1.SkipExecutionResponse
-	(*JumpExecutionRequest)(nil),            // 28: pawl.api.v1.JumpExecutionRequest
-	(*JumpExecutionResponse)(nil),           // 29: pawl.api.v1.JumpExecutionResponse
-	(*SetExecutionVariablesRequest)(nil),    // 30: pawl.api.v1.SetExecutionVariablesRequest
-	(*SetExecutionVariablesResponse)(nil),   // 31: pawl.api.v1.SetExecutionVariablesResponse
-	(*ResetExecutionCallbacksRequest)(nil),  // 32: pawl.api.v1.ResetExecutionCallbacksRequest
-	(*ResetExecutionCallbacksResponse)(nil), // 33: pawl.api.v1.ResetExecutionCallbacksResponse
-	(*DecideExecutionRequest)(nil),          // 34: pawl.api.v1.DecideExecutionRequest
-	(*DecideExecutionResponse)(nil),         // 35: pawl.api.v1.DecideExecutionResponse
-	(*DeleteExecutionRequest)(nil),          // 36: pawl.api.v1.DeleteExecutionRequest
-	(*DeleteExecutionResponse)(nil),         // 37: pawl.api.v1.DeleteExecutionResponse
-	(*BulkExecutionsRequest)(nil),           // 38: pawl.api.v1.BulkExecutionsRequest
-	(*BulkExecutionsResponse)(nil),          // 39: pawl.api.v1.BulkExecutionsResponse
-	(*BulkResult)(nil),                      // 40: pawl.api.v1.BulkResult
-	(*ExplainExecutionRequest)(nil),         // 41: pawl.api.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil),        // 42: pawl.api.v1.ExplainExecutionResponse
-	(*WaitReason)(nil),                      // 43: pawl.api.v1.WaitReason
-	(*SessionRequest)(nil),                  // 44: pawl.api.v1.SessionRequest
-	(*SessionStart)(nil),                    // 45: pawl.api.v1.SessionStart
-	(*SessionWait)(nil),                     // 46: pawl.api.v1.SessionWait
-	(*SessionResponse)(nil),                 // 47: pawl.api.v1.SessionResponse
-	(*SessionStarted)(nil),                  // 48: pawl.api.v1.SessionStarted
-	(*SessionEnded)(nil),                    // 49: pawl.api.v1.SessionEnded
-	nil,                                     // 50: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	(*timestamppb.Timestamp)(nil),           // 51: google.protobuf.Timestamp
-	(*Read)(nil),                            // 52: pawl.api.v1.Read
-	(*Task)(nil),                            // 53: pawl.api.v1.Task
-	(Task_Status)(0),                        // 54: pawl.api.v1.Task.Status
-	(*ErrorDetail)(nil),                     // 55: pawl.api.v1.ErrorDetail
-	(*GoElsewhere)(nil),                     // 56: pawl.api.v1.GoElsewhere
+	(*StartAndWaitRequest)(nil),             // 12: pawl.api.v1.StartAndWaitRequest
+	(*StartAndWaitResponse)(nil),            // 13: pawl.api.v1.StartAndWaitResponse
+	(*WatchExecutionRequest)(nil),           // 14: pawl.api.v1.WatchExecutionRequest
+	(*WatchExecutionResponse)(nil),          // 15: pawl.api.v1.WatchExecutionResponse
+	(*ExecutionChange)(nil),                 // 16: pawl.api.v1.ExecutionChange
+	(*SignalExecutionRequest)(nil),          // 17: pawl.api.v1.SignalExecutionRequest
+	(*SignalExecutionResponse)(nil),         // 18: pawl.api.v1.SignalExecutionResponse
+	(*PauseExecutionRequest)(nil),           // 19: pawl.api.v1.PauseExecutionRequest
+	(*PauseExecutionResponse)(nil),          // 20: pawl.api.v1.PauseExecutionResponse
+	(*ResumeExecutionRequest)(nil),          // 21: pawl.api.v1.ResumeExecutionRequest
+	(*ResumeExecutionResponse)(nil),         // 22: pawl.api.v1.ResumeExecutionResponse
+	(*TerminateExecutionRequest)(nil),       // 23: pawl.api.v1.TerminateExecutionRequest
+	(*TerminateExecutionResponse)(nil),      // 24: pawl.api.v1.TerminateExecutionResponse
+	(*RestartExecutionRequest)(nil),         // 25: pawl.api.v1.RestartExecutionRequest
+	(*RestartExecutionResponse)(nil),        // 26: pawl.api.v1.RestartExecutionResponse
+	(*RetryExecutionRequest)(nil),           // 27: pawl.api.v1.RetryExecutionRequest
+	(*RetryExecutionResponse)(nil),          // 28: pawl.api.v1.RetryExecutionResponse
+	(*RerunExecutionRequest)(nil),           // 29: pawl.api.v1.RerunExecutionRequest
+	(*RerunExecutionResponse)(nil),          // 30: pawl.api.v1.RerunExecutionResponse
+	(*SkipExecutionRequest)(nil),            // 31: pawl.api.v1.SkipExecutionRequest
+	(*SkipExecutionResponse)(nil),           // 32: pawl.api.v1.SkipExecutionResponse
+	(*JumpExecutionRequest)(nil),            // 33: pawl.api.v1.JumpExecutionRequest
+	(*JumpExecutionResponse)(nil),           // 34: pawl.api.v1.JumpExecutionResponse
+	(*SetExecutionVariablesRequest)(nil),    // 35: pawl.api.v1.SetExecutionVariablesRequest
+	(*SetExecutionVariablesResponse)(nil),   // 36: pawl.api.v1.SetExecutionVariablesResponse
+	(*ResetExecutionCallbacksRequest)(nil),  // 37: pawl.api.v1.ResetExecutionCallbacksRequest
+	(*ResetExecutionCallbacksResponse)(nil), // 38: pawl.api.v1.ResetExecutionCallbacksResponse
+	(*DecideExecutionRequest)(nil),          // 39: pawl.api.v1.DecideExecutionRequest
+	(*DecideExecutionResponse)(nil),         // 40: pawl.api.v1.DecideExecutionResponse
+	(*DeleteExecutionRequest)(nil),          // 41: pawl.api.v1.DeleteExecutionRequest
+	(*DeleteExecutionResponse)(nil),         // 42: pawl.api.v1.DeleteExecutionResponse
+	(*BulkExecutionsRequest)(nil),           // 43: pawl.api.v1.BulkExecutionsRequest
+	(*BulkExecutionsResponse)(nil),          // 44: pawl.api.v1.BulkExecutionsResponse
+	(*BulkResult)(nil),                      // 45: pawl.api.v1.BulkResult
+	(*ExplainExecutionRequest)(nil),         // 46: pawl.api.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),        // 47: pawl.api.v1.ExplainExecutionResponse
+	(*WaitReason)(nil),                      // 48: pawl.api.v1.WaitReason
+	(*SessionRequest)(nil),                  // 49: pawl.api.v1.SessionRequest
+	(*SessionStart)(nil),                    // 50: pawl.api.v1.SessionStart
+	(*SessionWait)(nil),                     // 51: pawl.api.v1.SessionWait
+	(*SessionResponse)(nil),                 // 52: pawl.api.v1.SessionResponse
+	(*SessionStarted)(nil),                  // 53: pawl.api.v1.SessionStarted
+	(*SessionEnded)(nil),                    // 54: pawl.api.v1.SessionEnded
+	nil,                                     // 55: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	(*timestamppb.Timestamp)(nil),           // 56: google.protobuf.Timestamp
+	(*Read)(nil),                            // 57: pawl.api.v1.Read
+	(*Task)(nil),                            // 58: pawl.api.v1.Task
+	(*GoElsewhere)(nil),                     // 59: pawl.api.v1.GoElsewhere
+	(Task_Status)(0),                        // 60: pawl.api.v1.Task.Status
+	(*ErrorDetail)(nil),                     // 61: pawl.api.v1.ErrorDetail
 }
 var file_pawl_api_v1_execution_proto_depIdxs = []int32{
 	0,  // 0: pawl.api.v1.Execution.status:type_name -> pawl.api.v1.Execution.Status
-	51, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
-	51, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
-	51, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
+	56, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
+	56, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
+	56, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
 	1,  // 4: pawl.api.v1.StartExecutionRequest.strategy:type_name -> pawl.api.v1.StartExecutionRequest.Strategy
-	50, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	52, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
+	55, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	57, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
 	3,  // 7: pawl.api.v1.GetExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	53, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
+	58, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
 	0,  // 9: pawl.api.v1.ListExecutionsRequest.status:type_name -> pawl.api.v1.Execution.Status
-	52, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
+	57, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
 	3,  // 11: pawl.api.v1.ListExecutionsResponse.executions:type_name -> pawl.api.v1.Execution
 	3,  // 12: pawl.api.v1.WaitExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	54, // 13: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
-	2,  // 14: pawl.api.v1.BulkExecutionsRequest.verb:type_name -> pawl.api.v1.BulkExecutionsRequest.Verb
-	40, // 15: pawl.api.v1.BulkExecutionsResponse.results:type_name -> pawl.api.v1.BulkResult
-	55, // 16: pawl.api.v1.BulkResult.error:type_name -> pawl.api.v1.ErrorDetail
-	52, // 17: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
-	0,  // 18: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
-	43, // 19: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
-	45, // 20: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
-	46, // 21: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
-	4,  // 22: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
-	48, // 23: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
-	49, // 24: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
-	56, // 25: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
-	55, // 26: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
-	0,  // 27: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
-	55, // 28: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
-	4,  // 29: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
-	6,  // 30: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
-	8,  // 31: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
-	10, // 32: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
-	12, // 33: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
-	14, // 34: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
-	16, // 35: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
-	18, // 36: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
-	20, // 37: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
-	22, // 38: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
-	24, // 39: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
-	26, // 40: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
-	28, // 41: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
-	30, // 42: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
-	32, // 43: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
-	34, // 44: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
-	36, // 45: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
-	38, // 46: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
-	41, // 47: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
-	44, // 48: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
-	5,  // 49: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
-	7,  // 50: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
-	9,  // 51: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
-	11, // 52: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
-	13, // 53: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
-	15, // 54: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
-	17, // 55: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
-	19, // 56: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
-	21, // 57: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
-	23, // 58: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
-	25, // 59: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
-	27, // 60: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
-	29, // 61: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
-	31, // 62: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
-	33, // 63: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
-	35, // 64: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
-	37, // 65: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
-	39, // 66: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
-	42, // 67: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
-	47, // 68: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
-	49, // [49:69] is the sub-list for method output_type
-	29, // [29:49] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	58, // 13: pawl.api.v1.WaitExecutionResponse.reached:type_name -> pawl.api.v1.Task
+	4,  // 14: pawl.api.v1.StartAndWaitRequest.start:type_name -> pawl.api.v1.StartExecutionRequest
+	3,  // 15: pawl.api.v1.StartAndWaitResponse.execution:type_name -> pawl.api.v1.Execution
+	58, // 16: pawl.api.v1.StartAndWaitResponse.reached:type_name -> pawl.api.v1.Task
+	3,  // 17: pawl.api.v1.WatchExecutionResponse.execution:type_name -> pawl.api.v1.Execution
+	58, // 18: pawl.api.v1.WatchExecutionResponse.tasks:type_name -> pawl.api.v1.Task
+	16, // 19: pawl.api.v1.WatchExecutionResponse.changes:type_name -> pawl.api.v1.ExecutionChange
+	59, // 20: pawl.api.v1.WatchExecutionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	56, // 21: pawl.api.v1.ExecutionChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 22: pawl.api.v1.ExecutionChange.status:type_name -> pawl.api.v1.Execution.Status
+	60, // 23: pawl.api.v1.ExecutionChange.task_status:type_name -> pawl.api.v1.Task.Status
+	60, // 24: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
+	2,  // 25: pawl.api.v1.BulkExecutionsRequest.verb:type_name -> pawl.api.v1.BulkExecutionsRequest.Verb
+	45, // 26: pawl.api.v1.BulkExecutionsResponse.results:type_name -> pawl.api.v1.BulkResult
+	61, // 27: pawl.api.v1.BulkResult.error:type_name -> pawl.api.v1.ErrorDetail
+	57, // 28: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
+	0,  // 29: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
+	48, // 30: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
+	50, // 31: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
+	51, // 32: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
+	4,  // 33: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
+	53, // 34: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
+	54, // 35: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
+	59, // 36: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	61, // 37: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
+	0,  // 38: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
+	61, // 39: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
+	4,  // 40: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
+	6,  // 41: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
+	8,  // 42: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
+	12, // 43: pawl.api.v1.ExecutionService.StartAndWait:input_type -> pawl.api.v1.StartAndWaitRequest
+	10, // 44: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
+	14, // 45: pawl.api.v1.ExecutionService.Watch:input_type -> pawl.api.v1.WatchExecutionRequest
+	17, // 46: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
+	19, // 47: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
+	21, // 48: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
+	23, // 49: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
+	25, // 50: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
+	27, // 51: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
+	29, // 52: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
+	31, // 53: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
+	33, // 54: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
+	35, // 55: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
+	37, // 56: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
+	39, // 57: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
+	41, // 58: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
+	43, // 59: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
+	46, // 60: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
+	49, // 61: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
+	5,  // 62: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
+	7,  // 63: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
+	9,  // 64: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
+	13, // 65: pawl.api.v1.ExecutionService.StartAndWait:output_type -> pawl.api.v1.StartAndWaitResponse
+	11, // 66: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
+	15, // 67: pawl.api.v1.ExecutionService.Watch:output_type -> pawl.api.v1.WatchExecutionResponse
+	18, // 68: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
+	20, // 69: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
+	22, // 70: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
+	24, // 71: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
+	26, // 72: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
+	28, // 73: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
+	30, // 74: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
+	32, // 75: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
+	34, // 76: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
+	36, // 77: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
+	38, // 78: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
+	40, // 79: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
+	42, // 80: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
+	44, // 81: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
+	47, // 82: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
+	52, // 83: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
+	62, // [62:84] is the sub-list for method output_type
+	40, // [40:62] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_execution_proto_init() }
@@ -3853,7 +4394,7 @@ func file_pawl_api_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_execution_proto_rawDesc), len(file_pawl_api_v1_execution_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   48,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

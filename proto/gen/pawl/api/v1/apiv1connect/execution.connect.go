@@ -39,8 +39,13 @@ const (
 	ExecutionServiceGetProcedure = "/pawl.api.v1.ExecutionService/Get"
 	// ExecutionServiceListProcedure is the fully-qualified name of the ExecutionService's List RPC.
 	ExecutionServiceListProcedure = "/pawl.api.v1.ExecutionService/List"
+	// ExecutionServiceStartAndWaitProcedure is the fully-qualified name of the ExecutionService's
+	// StartAndWait RPC.
+	ExecutionServiceStartAndWaitProcedure = "/pawl.api.v1.ExecutionService/StartAndWait"
 	// ExecutionServiceWaitProcedure is the fully-qualified name of the ExecutionService's Wait RPC.
 	ExecutionServiceWaitProcedure = "/pawl.api.v1.ExecutionService/Wait"
+	// ExecutionServiceWatchProcedure is the fully-qualified name of the ExecutionService's Watch RPC.
+	ExecutionServiceWatchProcedure = "/pawl.api.v1.ExecutionService/Watch"
 	// ExecutionServiceSignalProcedure is the fully-qualified name of the ExecutionService's Signal RPC.
 	ExecutionServiceSignalProcedure = "/pawl.api.v1.ExecutionService/Signal"
 	// ExecutionServicePauseProcedure is the fully-qualified name of the ExecutionService's Pause RPC.
@@ -92,8 +97,17 @@ type ExecutionServiceClient interface {
 	// List gives the executions that the request selects, without payloads. A wrong query
 	// is refused (malformed) with the place where it is wrong.
 	List(context.Context, *v1.ListExecutionsRequest) (*v1.ListExecutionsResponse, error)
-	// Wait answers when the execution has ended, or with what it is when the time is up.
+	// StartAndWait starts an execution and answers as Wait does. Once the start is done no
+	// error follows: the answer has at least the id. Errors as Start.
+	StartAndWait(context.Context, *v1.StartAndWaitRequest) (*v1.StartAndWaitResponse, error)
+	// Wait answers when the execution has ended or one of the named tasks has, or with what
+	// it is when the time is up.
 	Wait(context.Context, *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error)
+	// Watch tells what changes in an execution until it ends: first its state, then each
+	// change as it comes. A reader that is slower than the changes come is told that some
+	// are missing, and then the state. Tasks that are open at the end are canceled, which
+	// is not told of each. Errors: not_found.
+	Watch(context.Context, *v1.WatchExecutionRequest) (*connect.ServerStreamForClient[v1.WatchExecutionResponse], error)
 	// Signal ends the first open WAIT of an execution or of its running children.
 	// Errors: nothing_waits.
 	Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error)
@@ -178,11 +192,23 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		startAndWait: connect.NewClient[v1.StartAndWaitRequest, v1.StartAndWaitResponse](
+			httpClient,
+			baseURL+ExecutionServiceStartAndWaitProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("StartAndWait")),
+			connect.WithClientOptions(opts...),
+		),
 		wait: connect.NewClient[v1.WaitExecutionRequest, v1.WaitExecutionResponse](
 			httpClient,
 			baseURL+ExecutionServiceWaitProcedure,
 			connect.WithSchema(executionServiceMethods.ByName("Wait")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		watch: connect.NewClient[v1.WatchExecutionRequest, v1.WatchExecutionResponse](
+			httpClient,
+			baseURL+ExecutionServiceWatchProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Watch")),
 			connect.WithClientOptions(opts...),
 		),
 		signal: connect.NewClient[v1.SignalExecutionRequest, v1.SignalExecutionResponse](
@@ -290,7 +316,9 @@ type executionServiceClient struct {
 	start          *connect.Client[v1.StartExecutionRequest, v1.StartExecutionResponse]
 	get            *connect.Client[v1.GetExecutionRequest, v1.GetExecutionResponse]
 	list           *connect.Client[v1.ListExecutionsRequest, v1.ListExecutionsResponse]
+	startAndWait   *connect.Client[v1.StartAndWaitRequest, v1.StartAndWaitResponse]
 	wait           *connect.Client[v1.WaitExecutionRequest, v1.WaitExecutionResponse]
+	watch          *connect.Client[v1.WatchExecutionRequest, v1.WatchExecutionResponse]
 	signal         *connect.Client[v1.SignalExecutionRequest, v1.SignalExecutionResponse]
 	pause          *connect.Client[v1.PauseExecutionRequest, v1.PauseExecutionResponse]
 	resume         *connect.Client[v1.ResumeExecutionRequest, v1.ResumeExecutionResponse]
@@ -336,6 +364,15 @@ func (c *executionServiceClient) List(ctx context.Context, req *v1.ListExecution
 	return nil, err
 }
 
+// StartAndWait calls pawl.api.v1.ExecutionService.StartAndWait.
+func (c *executionServiceClient) StartAndWait(ctx context.Context, req *v1.StartAndWaitRequest) (*v1.StartAndWaitResponse, error) {
+	response, err := c.startAndWait.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // Wait calls pawl.api.v1.ExecutionService.Wait.
 func (c *executionServiceClient) Wait(ctx context.Context, req *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error) {
 	response, err := c.wait.CallUnary(ctx, connect.NewRequest(req))
@@ -343,6 +380,11 @@ func (c *executionServiceClient) Wait(ctx context.Context, req *v1.WaitExecution
 		return response.Msg, err
 	}
 	return nil, err
+}
+
+// Watch calls pawl.api.v1.ExecutionService.Watch.
+func (c *executionServiceClient) Watch(ctx context.Context, req *v1.WatchExecutionRequest) (*connect.ServerStreamForClient[v1.WatchExecutionResponse], error) {
+	return c.watch.CallServerStream(ctx, connect.NewRequest(req))
 }
 
 // Signal calls pawl.api.v1.ExecutionService.Signal.
@@ -496,8 +538,17 @@ type ExecutionServiceHandler interface {
 	// List gives the executions that the request selects, without payloads. A wrong query
 	// is refused (malformed) with the place where it is wrong.
 	List(context.Context, *v1.ListExecutionsRequest) (*v1.ListExecutionsResponse, error)
-	// Wait answers when the execution has ended, or with what it is when the time is up.
+	// StartAndWait starts an execution and answers as Wait does. Once the start is done no
+	// error follows: the answer has at least the id. Errors as Start.
+	StartAndWait(context.Context, *v1.StartAndWaitRequest) (*v1.StartAndWaitResponse, error)
+	// Wait answers when the execution has ended or one of the named tasks has, or with what
+	// it is when the time is up.
 	Wait(context.Context, *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error)
+	// Watch tells what changes in an execution until it ends: first its state, then each
+	// change as it comes. A reader that is slower than the changes come is told that some
+	// are missing, and then the state. Tasks that are open at the end are canceled, which
+	// is not told of each. Errors: not_found.
+	Watch(context.Context, *v1.WatchExecutionRequest, *connect.ServerStream[v1.WatchExecutionResponse]) error
 	// Signal ends the first open WAIT of an execution or of its running children.
 	// Errors: nothing_waits.
 	Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error)
@@ -578,11 +629,23 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	executionServiceStartAndWaitHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServiceStartAndWaitProcedure,
+		svc.StartAndWait,
+		connect.WithSchema(executionServiceMethods.ByName("StartAndWait")),
+		connect.WithHandlerOptions(opts...),
+	)
 	executionServiceWaitHandler := connect.NewUnaryHandlerSimple(
 		ExecutionServiceWaitProcedure,
 		svc.Wait,
 		connect.WithSchema(executionServiceMethods.ByName("Wait")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceWatchHandler := connect.NewServerStreamHandlerSimple(
+		ExecutionServiceWatchProcedure,
+		svc.Watch,
+		connect.WithSchema(executionServiceMethods.ByName("Watch")),
 		connect.WithHandlerOptions(opts...),
 	)
 	executionServiceSignalHandler := connect.NewUnaryHandlerSimple(
@@ -690,8 +753,12 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceGetHandler.ServeHTTP(w, r)
 		case ExecutionServiceListProcedure:
 			executionServiceListHandler.ServeHTTP(w, r)
+		case ExecutionServiceStartAndWaitProcedure:
+			executionServiceStartAndWaitHandler.ServeHTTP(w, r)
 		case ExecutionServiceWaitProcedure:
 			executionServiceWaitHandler.ServeHTTP(w, r)
+		case ExecutionServiceWatchProcedure:
+			executionServiceWatchHandler.ServeHTTP(w, r)
 		case ExecutionServiceSignalProcedure:
 			executionServiceSignalHandler.ServeHTTP(w, r)
 		case ExecutionServicePauseProcedure:
@@ -745,8 +812,16 @@ func (UnimplementedExecutionServiceHandler) List(context.Context, *v1.ListExecut
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.List is not implemented"))
 }
 
+func (UnimplementedExecutionServiceHandler) StartAndWait(context.Context, *v1.StartAndWaitRequest) (*v1.StartAndWaitResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.StartAndWait is not implemented"))
+}
+
 func (UnimplementedExecutionServiceHandler) Wait(context.Context, *v1.WaitExecutionRequest) (*v1.WaitExecutionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Wait is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Watch(context.Context, *v1.WatchExecutionRequest, *connect.ServerStream[v1.WatchExecutionResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Watch is not implemented"))
 }
 
 func (UnimplementedExecutionServiceHandler) Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error) {
