@@ -334,7 +334,7 @@ func (s *State) startFailure(e *execution, i item) {
 		return
 	}
 	p, _ := s.plans.get(d.plan)
-	x := execution{input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy}
+	x := &execution{input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy}
 	if why := s.refusedByQuota(p, x); why != "" {
 		s.noteFailureWorkflow(e, join("Error workflow ", i.reason, " failed to start.  reason: ", why))
 		return

@@ -45,7 +45,7 @@ func (s *State) work(e *Entry) {
 func (s *State) begin(index uint64, e *Entry) {
 	s.index = index
 	s.now = max(s.now, e.Time)
-	s.out = &Applied{Results: make([]Result, 0, len(e.Commands)), Events: make([]Event, 0, 4*len(e.Commands)+4)}
+	s.out = &Applied{Results: make([]Result, 0, len(e.Commands)), Events: make([]Event, 0, 3*len(e.Commands)+4)}
 	s.scratch.executions, s.scratch.leases, s.scratch.skips, s.scratch.jobBytes = 0, 0, 0, 0
 	s.scratch.work = int(min(e.Work, MaxWork))
 	s.scratch.left = MaxEntrySteps

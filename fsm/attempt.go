@@ -12,7 +12,6 @@ type attempt struct {
 	retry       uint32
 	retriedOf   uint32
 	last        Lease  // of the record in its place: leases go on ascending
-	opened      string // row of openTasks of the record in its place
 	name        string // what the DYNAMIC step of the record in its place was resolved to
 	keep        bool   // input is given and not evaluated
 	input       Data
@@ -26,7 +25,7 @@ func (s *State) remakeTask(r *run, ref nodeRef, n *def.Node, loop, iteration uin
 		id: TaskID{Exec: r.e.id, Serial: as.serial}, node: ref, ref: n.Ref,
 		loop: loop, iteration: iteration, seq: as.seq, retry: as.retry, retriedOf: as.retriedOf,
 		status: TaskStatusInProgress, scheduled: s.now, firstScheduled: s.now,
-		last: as.last, opened: as.opened,
+		last: as.last,
 	}
 	if as.serial == 0 {
 		t.id.Serial, t.seq = r.e.nextSerial, r.e.nextSeq
@@ -54,7 +53,7 @@ func (s *State) tryAgain(r *run, t *task) {
 func (s *State) remake(r *run, t *task, retry uint32, input Data) {
 	as := &attempt{
 		serial: t.id.Serial, seq: t.seq, retry: retry, retriedOf: t.retriedOf,
-		last: t.last, opened: t.opened, keep: true, input: input,
+		last: t.last, keep: true, input: input,
 	}
 	if f, ok := s.fragments.get(TaskID{Exec: r.e.id, Serial: t.node.fragment}); ok {
 		as.name = f.name // another input does not make it another task

@@ -72,7 +72,7 @@ func TestVerbsOnAWideExecutionAreBounded(t *testing.T) {
 	want(TaskStatusScheduled, width)
 	w.verbAtOnce(&ResetCallbacks{Exec: id})
 	w.verbAtOnce(&DeleteExecution{Exec: id, Force: true})
-	if n := w.a.tasks.tree.Len() + w.a.latest.tree.Len() + w.a.bad.tree.Len() + w.a.ready.tree.Len() + w.a.openTasks.tree.Len() + w.a.executions.tree.Len(); n > 0 {
+	if n := w.a.tasks.tree.Len() + w.a.latest.tree.Len() + w.a.bad.tree.Len() + w.a.ready.tree.Len() + w.a.openTasks.Len() + w.a.executions.tree.Len(); n > 0 {
 		t.Errorf("%d rows are left of an execution that was deleted", n)
 	}
 }

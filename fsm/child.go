@@ -18,7 +18,7 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 		s.failInline(r, t, TaskStatusFailed, failure)
 		return
 	}
-	x := execution{
+	x := &execution{
 		input: args.input, parent: t.id, corr: r.e.corr, priority: args.priority,
 		domains: args.domains, createdBy: r.e.createdBy, depth: r.e.depth + 1, key_: args.key,
 	}

@@ -48,21 +48,26 @@ func (s *State) moveStatus(e *execution, status Status) {
 // comes last in an entry, when nothing is rolled back any more, so that no code that
 // makes, ends or removes a record has to think of it.
 func (s *State) indexOpen() {
+	for _, t := range s.tasks.gone {
+		if now, back := s.tasks.get(t.id); t.opened != "" && (!back || now.opened == "") {
+			s.openTasks.Delete(openKey{taskType: t.opened, task: t.id})
+		}
+	}
 	for _, t := range s.tasks.dirty {
 		if now, ok := s.tasks.get(t.id); !ok || now != t || t.open() == (t.opened != "") {
 			continue
 		}
-		if !t.open() {
-			s.openTasks.drop(openKey{taskType: t.opened, task: t.id})
+		if t.open() {
+			s.noteOpen(t)
+		} else {
+			s.openTasks.Delete(openKey{taskType: t.opened, task: t.id})
 			t.opened = ""
-			continue
-		}
-		t.opened = shownType(s.nodeOf(s.execOf(t), t.node))
-		s.openTasks.put(openKey{taskType: t.opened, task: t.id}, none{})
-	}
-	for _, t := range s.tasks.gone {
-		if now, back := s.tasks.get(t.id); t.opened != "" && (!back || !now.open()) {
-			s.openTasks.drop(openKey{taskType: t.opened, task: t.id})
 		}
 	}
+}
+
+// noteOpen gives an open record its row of openTasks.
+func (s *State) noteOpen(t *task) {
+	t.opened = shownType(s.nodeOf(s.execOf(t), t.node))
+	s.openTasks.Set(openKey{taskType: t.opened, task: t.id}, none{})
 }

@@ -162,8 +162,3 @@ func encodeParent(w *writer, k parentKey, _ none) {
 func compareOpen(a, b openKey) int {
 	return cmp.Or(strings.Compare(a.taskType, b.taskType), a.task.Compare(b.task))
 }
-
-func encodeOpen(w *writer, k openKey, _ none) {
-	w.str(1, k.taskType)
-	w.task(2, k.task)
-}

@@ -253,17 +253,3 @@ func decodeParent(r *reader) (k parentKey, v none) {
 	}
 	return k, v
 }
-
-func decodeOpen(r *reader) (k openKey, v none) {
-	for r.next() {
-		switch r.tag {
-		case 1:
-			k.taskType = r.str()
-		case 2:
-			k.task = r.task()
-		default:
-			r.unknown()
-		}
-	}
-	return k, v
-}

@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/pawlhq/pawl/fsm/def"
+import (
+	"slices"
+
+	"github.com/pawlhq/pawl/fsm/def"
+)
 
 // ageStep is how much older a task of one priority less must be to be handed out
 // first. Priorities therefore hold strictly among tasks of the same hour, and nothing
@@ -256,6 +260,7 @@ func (s *State) dispatch(offers []Offer) {
 	start := int(s.index % uint64(len(offers))) // no queue is always the first
 	for i := range offers {
 		o := offers[(start+i)%len(offers)]
+		s.scratch.offers = len(offers) - i
 		if !s.offer(o) {
 			s.out.Unused = append(s.out.Unused, o)
 		}
@@ -331,9 +336,19 @@ func (s *State) grant(e *execution, t *task, o Offer) {
 		Worker: o.Worker, Input: t.input.bytes(), Scheduled: t.scheduled,
 		ResponseMillis: addSeconds(0, tt.ResponseTimeout), Hints: s.hints(e, n.Reach), Index: s.index, Wants: tt.RuntimeMetadata,
 	}
-	s.out.Grants = append(s.out.Grants, l)
+	s.addGrant(l, t.queue)
 	s.emit(Event{Kind: TaskLeased, Exec: e.id, Serial: t.id.Serial, Ref: l.Ref, Task: t.status, Retry: t.retry,
 		Lease: lease, Slot: o.Slot, Queue: o.Queue})
+}
+
+// addGrant adds a lease to what the entry tells. Room is made at once for as many as its
+// queue has tasks for and slots were offered for.
+func (s *State) addGrant(l Leased, from queueID) {
+	if grants := s.out.Grants; len(grants) == cap(grants) {
+		q, _ := s.queues.get(from)
+		s.out.Grants = slices.Grow(grants, min(s.scratch.offers, int(q.ready)+1))
+	}
+	s.out.Grants = append(s.out.Grants, l)
 }
 
 // hints names the queues that can become ready when a task is finished.

@@ -102,13 +102,13 @@ func (s *State) quotaOf(p *def.Plan) uint32 {
 }
 
 // refusedByQuota says why an execution may not be started, empty if it may.
-func (s *State) refusedByQuota(p *plan, e execution) string {
+func (s *State) refusedByQuota(p *plan, e *execution) string {
 	q := p.compiled.Quota
 	if q == nil || !q.Reject {
 		return ""
 	}
 	e.plan = p.id
-	name := s.quotaName(&e)
+	name := s.quotaName(e)
 	most := s.quotaOf(p.compiled)
 	if l, ok := s.limits.get(name); !ok || most == 0 || l.inflight < most {
 		return ""

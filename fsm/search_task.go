@@ -141,7 +141,7 @@ func (s *search) open() ([]position, bool) {
 	if !wantsOpen(&s.f.condition) {
 		return nil, false
 	}
-	tree := s.v.s.openTasks.tree
+	tree := s.v.s.openTasks
 	types, named := wantedTypes(&s.f.condition)
 	if !named {
 		types = s.v.openTypes()
@@ -180,7 +180,7 @@ func (v View) openTypes() []string {
 	var out []string
 	for next := ""; len(out) <= maxSpans; {
 		found := false
-		for k := range v.s.openTasks.tree.From(openKey{taskType: next}) {
+		for k := range v.s.openTasks.From(openKey{taskType: next}) {
 			out, next, found = append(out, k.taskType), join(k.taskType, "\x00"), true
 			break
 		}

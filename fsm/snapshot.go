@@ -36,7 +36,6 @@ func (v View) tables(f form) iter.Seq[Table] {
 		{tableByCorrelation, t.byCorrelation.encoded(f)}, {tableByParent, t.byParent.encoded(f)},
 		{tableSecrets, t.secrets.encoded(f)}, {tableEnvironment, t.environment.encoded(f)},
 		{tableCache, t.cache.encoded(f)}, {tableParked, t.parked.encoded(f)},
-		{tableOpen, t.openTasks.encoded(f)},
 	}
 	return func(yield func(Table) bool) {
 		for _, table := range list {
@@ -71,6 +70,11 @@ func Load(tables iter.Seq2[TableID, iter.Seq[[]byte]], want Digest) (*State, err
 	s.deriveLookups()
 	if s.Digest() != want {
 		return nil, ErrCorrupt
+	}
+	for _, t := range s.tasks.tree.All() {
+		if t.open() {
+			s.noteOpen(t)
+		}
 	}
 	return s, nil
 }
@@ -135,8 +139,6 @@ func (s *State) loadRows(id TableID, rows iter.Seq[[]byte]) error {
 		return loadRows(s.byCorrelation, rows, decodeCorrelation)
 	case tableByParent:
 		return loadRows(s.byParent, rows, decodeParent)
-	case tableOpen:
-		return loadRows(s.openTasks, rows, decodeOpen)
 	case tableSecrets:
 		return loadRows(s.secrets, rows, decodeSettingRow)
 	case tableEnvironment:
@@ -232,11 +234,6 @@ func (s *State) deriveLookups() {
 	}
 	for id, p := range s.plans.tree.All() {
 		s.planIDs[rowHash(p.source.raw)] = id
-	}
-	for k := range s.openTasks.tree.All() {
-		if t, ok := s.tasks.get(k.task); ok {
-			t.opened = k.taskType
-		}
 	}
 }
 

@@ -33,7 +33,7 @@ func (s *State) startAsked(c *StartExecution) (Result, *Rejection) {
 			}
 		}
 	}
-	p, x := s.intern(compiled), execution{
+	p, x := s.intern(compiled), &execution{
 		input: raw(c.Input), corr: c.Correlation, createdBy: c.CreatedBy, event: c.Event,
 		key_: c.Key, priority: c.Priority, domains: slices.Clone(c.Domains),
 	}
@@ -98,7 +98,7 @@ func withInputTemplate(p *def.Plan, input Data) Data {
 }
 
 // addExecution makes an execution of a plan and its index rows.
-func (s *State) addExecution(p *plan, e execution) *execution {
+func (s *State) addExecution(p *plan, e *execution) *execution {
 	if s.scratch.executions > maxIDOrdinal {
 		panic("fsm: more executions in one entry than ids")
 	}
@@ -111,11 +111,11 @@ func (s *State) addExecution(p *plan, e execution) *execution {
 	e.created, e.updated = s.now, s.now
 	e.variables = raw(p.compiled.Variables)
 	s.plans.mut(p).refs++
-	x := s.executions.insert(&e)
-	s.indexExecution(x)
-	s.armExecution(x)
-	s.emit(Event{Kind: ExecutionStarted, Exec: x.id, Ref: p.compiled.Name, Status: Running})
-	return x
+	e = s.executions.insert(e)
+	s.indexExecution(e)
+	s.armExecution(e)
+	s.emit(Event{Kind: ExecutionStarted, Exec: e.id, Ref: p.compiled.Name, Status: Running})
+	return e
 }
 
 // beginExecution makes the first record of an execution and runs.

@@ -40,6 +40,7 @@ type scalars struct {
 type scratch struct {
 	executions uint32 // made by this entry, for ids
 	leases     uint32
+	offers     int // not yet looked at
 	skips      int // tasks of ended executions passed over by offers
 	jobBytes   int // in the inputs of jobs that were leased
 	work       int // units of background work left

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/pawlhq/pawl/fsm/def"
+	"github.com/pawlhq/pawl/fsm/table"
 )
 
 // TableID numbers the tables of State, in the order in which a snapshot holds them.
@@ -43,8 +44,7 @@ const (
 	tableCache       TableID = 29
 	tableParked      TableID = 30
 
-	tableOpen TableID = 31
-	tableEnd  TableID = 32 // one past the last
+	tableEnd TableID = 32 // one past the last; 31 is used up
 )
 
 type (
@@ -158,7 +158,9 @@ type tables struct {
 	byStatus      *rows[statusKey, none]
 	byCorrelation *rows[correlationKey, none]
 	byParent      *rows[parentKey, none]
-	openTasks     *rows[openKey, none] // SCHEDULED and IN_PROGRESS records
+	// openTasks are the SCHEDULED and IN_PROGRESS records. The tree is derived: in no
+	// digest and no snapshot, and changed by indexOpen only.
+	openTasks *table.Tree[openKey, none]
 
 	secrets     *settings
 	environment *settings
@@ -193,7 +195,7 @@ func newTables(j *journal) tables {
 		byStatus:      newRows(tableByStatus, j, compareStatus, encodeStatus),
 		byCorrelation: newRows(tableByCorrelation, j, compareCorrelation, encodeCorrelation),
 		byParent:      newRows(tableByParent, j, compareParent, encodeParent),
-		openTasks:     newRows(tableOpen, j, compareOpen, encodeOpen),
+		openTasks:     table.New[openKey, none](compareOpen),
 		secrets:       newRows(tableSecrets, j, cmp.Compare, encodeSettingRow),
 		environment:   newRows(tableEnvironment, j, cmp.Compare, encodeSettingRow),
 		cache:         newRows(tableCache, j, compareCache, encodeCache),
@@ -211,7 +213,7 @@ func (t *tables) view() tables {
 		due: t.due.view(), agenda: t.agenda.view(), keys: t.keys.view(), requests: t.requests.view(), requestAges: t.requestAges.view(),
 		byTime: t.byTime.view(), byType: t.byType.view(), byStatus: t.byStatus.view(),
 		byCorrelation: t.byCorrelation.view(), byParent: t.byParent.view(),
-		openTasks: t.openTasks.view(),
+		openTasks: t.openTasks.View(),
 		secrets:   t.secrets.view(), environment: t.environment.view(), cache: t.cache.view(), parked: t.parked.view(),
 	}
 }
@@ -243,7 +245,6 @@ func (t *tables) settle() {
 	t.byStatus.settle()
 	t.byCorrelation.settle()
 	t.byParent.settle()
-	t.openTasks.settle()
 	t.secrets.settle()
 	t.environment.settle()
 	t.cache.settle()

@@ -103,7 +103,7 @@ func (c *chaos) harvest() {
 				e.Commands = append(e.Commands, &Command{Body: &ResumeExecution{Exec: x.id}})
 			}
 		}
-		for k := range c.a.openTasks.tree.All() { // a WAIT may have been run again with an input that has no end
+		for k := range c.a.openTasks.All() { // a WAIT may have been run again with an input that has no end
 			if (k.taskType == "a" || k.taskType == "WAIT") && len(e.Commands) < MaxCommands {
 				e.Commands = append(e.Commands, &Command{Body: &UpdateTask{Task: k.task, Status: TaskStatusCompleted}})
 			}

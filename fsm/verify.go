@@ -406,11 +406,12 @@ func (s *State) verifyIndexes() error {
 			continue
 		}
 		open++
-		if taskType := shownType(s.nodeOf(s.execOf(t), t.node)); taskType != t.opened || !s.openTasks.has(openKey{taskType, t.id}) {
+		taskType := shownType(s.nodeOf(s.execOf(t), t.node))
+		if _, found := s.openTasks.Get(openKey{taskType, t.id}); !found || taskType != t.opened {
 			return broken("task ", t.id.String(), " is open and not to be found as such")
 		}
 	}
-	if s.openTasks.tree.Len() != open || s.byTime.tree.Len() != byStatus || s.byType.tree.Len() != byStatus || s.byStatus.tree.Len() != byStatus ||
+	if s.openTasks.Len() != open || s.byTime.tree.Len() != byStatus || s.byType.tree.Len() != byStatus || s.byStatus.tree.Len() != byStatus ||
 		s.byCorrelation.tree.Len() != byCorr || s.byParent.tree.Len() != byParent {
 		return broken("an index has rows without an execution")
 	}
