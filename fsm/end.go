@@ -89,7 +89,7 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 
 // closeAfter sweeps what an execution that has ended left open.
 func (s *State) closeAfter(e *execution) {
-	e.revival, e.cutTo = revival{}, 0
+	e.revival, e.cutTo = nil, 0
 	if e.openAll > 0 || s.heldAny(e) {
 		e.sweep = sweepClosing
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemClose, exec: e.id})

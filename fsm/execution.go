@@ -3,24 +3,21 @@ package fsm
 // execution is a run of a definition. It is changed by execution.go and flow only.
 type execution struct {
 	meta
-	id     ExecID
-	plan   planID
-	status Status
-	sweep  sweep
-	// ending counts children that close has told to end and whose own sweep is not done.
-	ending uint32
-	// ended says that the root list has come to its end.
-	ended   bool
-	open    uint32 // open records in the root scope
-	openAll uint32 // open records in all scopes; swept ones count until swept
-	permBad uint32 // permissive failures that the flow has passed
-	jobs    uint32 // open records that wait for work of the server itself
-	// counted says that a parent's close waits for this execution's sweep.
-	counted bool
-	// advancing says that an advance item of it stands in the agenda.
-	advancing bool
-	// faulted says that a step of it was rolled back and has to be done again.
-	faulted bool
+	id         ExecID
+	plan       planID
+	status     Status
+	sweep      sweep
+	ended      bool // the root list has come to its end
+	counted    bool // a parent's close waits for this execution's sweep
+	advancing  bool // an advance item of it stands in the agenda
+	faulted    bool // a step of it was rolled back and has to be done again
+	gone       bool // it is deleted: no reader finds it, and a purge is under way or follows
+	quotaState quotaState
+	ending     uint32 // children that close has told to end and whose own sweep is not done
+	open       uint32 // open records in the root scope
+	openAll    uint32 // open records in all scopes; swept ones count until swept
+	permBad    uint32 // permissive failures that the flow has passed
+	jobs       uint32 // open records that wait for work of the server itself
 
 	nextSerial, nextSeq                    uint32
 	created, updated, endTime, lastRetried Millis
@@ -30,25 +27,22 @@ type execution struct {
 	input, output, variables Data
 	parent                   TaskID
 	corr, createdBy, event   string
-	key_                     string // idempotency key
-	priority                 int32
+	key_                     string   // idempotency key
 	domains                  []Domain // shared, immutable
 	reason                   string
+	priority                 int32
 	failedTask               uint32 // serial of the record whose failure ended it
 	depth                    uint32 // ancestors
 
-	// gone says that it is deleted: no reader finds it, and a purge is under way or follows.
-	gone bool
 	// Records from hideFrom up to hideTo are deleted for every reader.
 	hideFrom, hideTo uint32
 	// Open records below cutTo are CANCELED for every reader: a jump left them behind.
 	cutTo      uint32
 	jumped     uint32 // cutTo of the last jump, for good
-	revival    revival
-	quota      string     // limit that it counts against, empty without a quota
-	quotaState quotaState // whether it waits or holds a part
-	quotaTurn  uint64     // of its row
-	parkedTask uint32     // serial of the record that stands for its first
+	parkedTask uint32 // serial of the record that stands for its first
+	revival    *revival
+	quota      string // limit that it counts against, empty without a quota
+	quotaTurn  uint64 // of its row
 }
 
 // sweep is background work on an execution that other verbs wait for. Stored.
@@ -62,6 +56,14 @@ const (
 )
 
 func (e *execution) key() ExecID { return e.id }
+
+// detach gives a copy of an execution its own revival, to change.
+func (e *execution) detach() {
+	if e.revival != nil {
+		v := *e.revival
+		e.revival = &v
+	}
+}
 
 func (e *execution) encode(w *writer) {
 	w.exec(1, e.id)
@@ -232,6 +234,7 @@ func (e *execution) decodeSweep(r *reader) {
 	case 44:
 		e.jumped = r.num32()
 	case 45:
+		e.revival = &revival{}
 		r.nest(e.revival.field)
 	default:
 		r.unknown()

@@ -30,7 +30,7 @@ func (s *State) jumpTo(c *JumpTo) (Result, *Rejection) {
 	e = s.executions.mut(e)
 	e.updated = s.now
 	e.sweep, e.cutTo, e.jumped = sweepReviving, e.nextSerial, e.nextSerial
-	e.revival = revival{mode: reviveJump, phase: phaseCancel, next: 1, end: e.nextSerial,
+	e.revival = &revival{mode: reviveJump, phase: phaseCancel, next: 1, end: e.nextSerial,
 		target: uint32(number), given: len(c.Input) > 0, input: raw(c.Input)}
 	s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
 	s.emit(Event{Kind: ExecutionJumped, Exec: e.id, Ref: c.Ref, Status: Running})
@@ -84,7 +84,7 @@ func (s *State) leftBehind(r *run, t *task) bool {
 func (s *State) jumpPhase(e *execution) {
 	r := s.enter(e)
 	e = r.e
-	v := &e.revival
+	v := e.revival
 	if v.phase == phaseCancel {
 		next, done := s.walkRecords(e, v.next, func(t *task) { s.leaveBehind(r, t) })
 		s.dropHeld(e)

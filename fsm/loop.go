@@ -18,10 +18,10 @@ func (s *State) beginLoop(r *run, t *task, n *def.Node) {
 	}
 	t = s.tasks.mut(t)
 	if has {
-		t.loops.items, t.loops.count = raw(items), uint32(expr.Count(items))
+		t.loops.items = &loopItems{list: raw(items), count: uint32(expr.Count(items))}
 	}
 	t.output = Data{kind: dataLoop, of: t.id.Serial}
-	if has && t.loops.count == 0 {
+	if has && t.loops.items.count == 0 {
 		t = s.closeTask(r, t, TaskStatusCompleted, "")
 		s.emitTask(TaskCompleted, t)
 		return
@@ -75,7 +75,7 @@ func (s *State) tryIteration(r *run, t *task) {
 			return
 		}
 	}
-	again := t.loops.verdict == verdictYes && (t.loops.items.kind == dataNone || t.loops.cur < t.loops.count)
+	again := t.loops.verdict == verdictYes && (t.loops.items == nil || t.loops.cur < t.loops.items.count)
 	switch {
 	case t.loops.verdict == verdictAsked:
 		return
@@ -198,15 +198,15 @@ func (l *loopOutput) Get(key string) (expr.Value, bool) {
 	case "iteration":
 		return expr.Raw(appendInt(nil, int64(l.t.loops.cur))), true
 	case "loopIndex":
-		if l.t.loops.items.kind == dataNone || l.t.loops.cur == 0 {
+		if l.t.loops.items == nil || l.t.loops.cur == 0 {
 			return expr.Value{}, false
 		}
 		return expr.Raw(appendInt(nil, int64(l.t.loops.cur)-1)), true
 	case "loopItem":
-		if l.t.loops.items.kind == dataNone || l.t.loops.cur == 0 {
+		if l.t.loops.items == nil || l.t.loops.cur == 0 {
 			return expr.Value{}, false
 		}
-		v, ok := expr.Index(l.t.loops.items.bytes(), int(l.t.loops.cur)-1)
+		v, ok := expr.Index(l.t.loops.items.list.bytes(), int(l.t.loops.cur)-1)
 		return expr.Raw(v), ok
 	}
 	it, ok := atoi([]byte(key))

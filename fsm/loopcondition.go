@@ -24,7 +24,7 @@ const maxLoopBytes = 1 << 20
 func (s *State) condition(e *execution, t *task, n *def.Node) (failure string) {
 	switch {
 	case n.Source == "" && n.Param == "": // the items decide
-		t.loops.verdict = verdictOf(t.loops.items.kind != dataNone)
+		t.loops.verdict = verdictOf(t.loops.items != nil)
 		return ""
 	case n.Source == "":
 		v, _ := expr.Get(t.input.bytes(), n.Param)

@@ -69,7 +69,7 @@ func (s *State) beginAt(e *execution, t *task, input []byte) *execution {
 	e = s.revive(e, reviveRerun, phaseDelete)
 	e.hideFrom, e.hideTo = t.id.Serial+1, e.nextSerial
 	e.nextSeq = t.seq + 1
-	v := &e.revival
+	v := e.revival
 	v.target, v.given, v.input = t.id.Serial, len(input) > 0, raw(input)
 	v.end = t.id.Serial + 1
 	t = s.tasks.mut(t)

@@ -92,7 +92,7 @@ func (s *State) revive(e *execution, mode revivalMode, phase revivalPhase) *exec
 	}
 	s.armExecution(e)
 	e.sweep = sweepReviving
-	e.revival = revival{mode: mode, phase: phase, next: 1, end: e.nextSerial}
+	e.revival = &revival{mode: mode, phase: phase, next: 1, end: e.nextSerial}
 	s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
 	return e
 }
@@ -121,7 +121,7 @@ func (s *State) reviveMore(e *execution, i item) (again bool) {
 }
 
 func (s *State) revivePhase(e *execution) {
-	v := &e.revival
+	v := e.revival
 	switch v.phase {
 	case phaseDelete:
 		if !s.deleteHidden(e) {
@@ -154,7 +154,7 @@ func (s *State) nextPhase(e *execution, phase revivalPhase) {
 		}
 		phase = phaseCount
 	}
-	if v := &e.revival; v.phase == phaseMark && v.mode == reviveRerun && v.target < e.jumped {
+	if v := e.revival; v.phase == phaseMark && v.mode == reviveRerun && v.target < e.jumped {
 		e.jumped = 0 // what the jump left behind is open again
 	}
 	e.revival.phase, e.revival.next = phase, 1
@@ -186,7 +186,7 @@ func (s *State) walkPhase(e *execution, then revivalPhase, f func(r *run, t *tas
 // revived ends the sweep: the flow goes on.
 func (s *State) revived(r *run) {
 	e := r.e
-	if e.nextSerial == e.revival.end && s.empty(e) && !r.stop {
+	if e.sweep == sweepReviving && e.nextSerial == e.revival.end && s.empty(e) && !r.stop {
 		if r.p.First == def.EndRoot {
 			e.ended = true
 		} else {
@@ -197,7 +197,7 @@ func (s *State) revived(r *run) {
 		s.hold(r) // with what the phases before have held: passes look at all of it
 	}
 	if e.sweep == sweepReviving {
-		e.sweep, e.revival, e.cutTo = sweepNone, revival{}, 0
+		e.sweep, e.revival, e.cutTo = sweepNone, nil, 0
 	}
 	s.leave(r)
 	if s.mayRun(e) {

@@ -179,6 +179,7 @@ type records[K comparable, R any, P record[K, R]] struct {
 	j       *journal
 	compare func(a, b K) int
 	old     []oldRecord[R, P]
+	detach  func(P) // if set, gives a copied record its own copies of what it points to
 	dirty   []P
 	gone    []P // removed in this entry, though a rollback may have put them back
 }
@@ -216,6 +217,9 @@ func (t *records[K, R, P]) mut(p P) P {
 		*c = *p
 		h := c.header()
 		h.gen, h.mark = t.tree.Gen(), t.j.mark
+		if t.detach != nil {
+			t.detach(c)
+		}
 		t.tree.Set(c.key(), c)
 		t.push(oldRecord[R, P]{at: c, before: p, how: copied})
 		t.touch(c)
@@ -224,6 +228,9 @@ func (t *records[K, R, P]) mut(p P) P {
 	if m.mark != t.j.mark {
 		t.push(oldRecord[R, P]{at: p, was: *p, how: changedInPlace})
 		m.mark = t.j.mark
+		if t.detach != nil {
+			t.detach(p)
+		}
 	}
 	t.touch(p)
 	return p

@@ -169,7 +169,7 @@ type tables struct {
 }
 
 func newTables(j *journal) tables {
-	return tables{
+	t := tables{
 		plans:         newRecords[planID, plan](tablePlans, j, cmp.Compare),
 		definitions:   newRecords[definitionKey, definition](tableDefinitions, j, compareDefinition),
 		taskTypes:     newRecords[string, taskType](tableTaskTypes, j, cmp.Compare),
@@ -201,6 +201,8 @@ func newTables(j *journal) tables {
 		cache:         newRows(tableCache, j, compareCache, encodeCache),
 		parked:        newRows(tableParked, j, compareParked, encodeParked),
 	}
+	t.executions.detach = (*execution).detach
+	return t
 }
 
 // view is the tables as of now, for any goroutine to read.

@@ -22,16 +22,19 @@ type task struct {
 	settled  bool // terminal, not to be retried, and counted as such
 	unfenced bool // finished by a report without a lease
 
+	place    place
+	returned bool    // its lease came back unused: it keeps its rank
+	job      jobKind // what the server itself has to do before the record goes on
+	grants   uint8   // leases that were given for its job
 	queue    queueID // where it waits when ready or delayed, and came from when leased
 	lane     uint32  // of the queue, when ready
-	rank     int64   // place in the queue
-	place    place
+	polls    uint32
+	member   uint32 // of a dynamic fork: place in it, from 1
+	rank     int64  // place in the queue
 	lease    Lease
 	last     Lease // highest lease ever given
 	holder   Slot  // slot that has the lease
 	worker   string
-	polls    uint32
-	returned bool // its lease came back unused: it keeps its rank
 
 	scheduled, firstScheduled, start, end, updated Millis
 	startDelay, callback                           int64  // seconds
@@ -42,21 +45,15 @@ type task struct {
 	reason        string
 	doneLease     Lease
 	doneIndex     uint64
+	granted       Millis // when the last lease for its job was
 
-	job     jobKind // what the server itself has to do before the record goes on
-	grants  uint8   // leases that were given for it
-	granted Millis  // when the last of them was
-
-	join  joinState
-	loops loopState
-	done  uint32 // FORK: heads or members made so far
-	// Members of a dynamic fork: place in it, from 1.
-	member uint32
-	// JOIN: serial of the dynamic fork whose members it waits for.
-	fork uint32
+	join joinState
+	fork uint32 // JOIN: serial of the dynamic fork whose members it waits for
+	done uint32 // FORK: heads or members made so far
 	// FORK of a dynamic fork: how many members, and the numbers reserved for the first of
 	// them; the JOIN's follow the last's. 0: members get the next numbers.
 	width, first, firstSeq uint32
+	loops                  loopState
 	child                  ExecID // SUB_WORKFLOW
 
 	// opened is the type under which the record stands in openTasks, empty when it does
@@ -91,10 +88,15 @@ type loopState struct {
 	kept  uint32 // iterations below it have been dropped
 	open  uint32 // open records of the current iteration
 	ended bool   // the body list has come to its end
-	items Data   // the list to go over, absent when there is none
-	count uint32 // its length
 	// verdict is the answer to the condition of the current iteration.
 	verdict verdict
+	items   *loopItems // nil when there are none
+}
+
+// loopItems is what a DO_WHILE goes over. It never changes.
+type loopItems struct {
+	list  Data
+	count uint32 // its length
 }
 
 // nodeRef names a step: a node of the execution's plan, or of a fragment of it.
@@ -166,8 +168,10 @@ func (t *task) encodeStructure(w *writer) {
 	w.num(47, uint64(t.loops.kept))
 	w.num(48, uint64(t.loops.open))
 	w.flag(49, t.loops.ended)
-	w.data(50, t.loops.items)
-	w.num(51, uint64(t.loops.count))
+	if items := t.loops.items; items != nil {
+		w.data(50, items.list)
+		w.num(51, uint64(items.count))
+	}
 	w.num(53, uint64(t.done))
 	w.exec(54, t.child)
 	w.num(55, uint64(t.job))
@@ -315,9 +319,13 @@ func (t *task) decodeStructure(r *reader) {
 	case 49:
 		t.loops.ended = r.flag()
 	case 50:
-		t.loops.items = r.data()
+		t.loops.items = &loopItems{list: r.data()}
 	case 51:
-		t.loops.count = r.num32()
+		if t.loops.items == nil {
+			r.fail(ErrCorrupt)
+			return
+		}
+		t.loops.items.count = r.num32()
 	case 53:
 		t.done = r.num32()
 	case 54:
