@@ -174,7 +174,7 @@ func (s *State) finish() *Applied {
 	out := s.out
 	s.reportQueues(out)
 	s.noteTouched()
-	s.indexOpen()
+	s.dropOpen()
 	s.tables.settle()
 	s.j.ops = shrink(s.j.ops)
 	if k, _, ok := s.due.tree.Min(); ok {

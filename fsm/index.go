@@ -44,30 +44,29 @@ func (s *State) moveStatus(e *execution, status Status) {
 	s.byStatus.put(statusKey{status: e.status, name: name, created: e.created, exec: e.id}, none{})
 }
 
-// indexOpen brings openTasks up to date with the records that the entry changed. It
-// comes last in an entry, when nothing is rolled back any more, so that no code that
-// makes, ends or removes a record has to think of it.
-func (s *State) indexOpen() {
+// Records enter and leave openTasks at the end of an entry, when nothing is rolled back
+// any more, so that no code that makes, ends or removes one has to think of it: first
+// those that were removed leave, then each that was changed is looked at.
+
+// dropOpen takes the rows away of records that the entry removed, or made anew in their
+// place.
+func (s *State) dropOpen() {
 	for _, t := range s.tasks.gone {
 		if now, back := s.tasks.get(t.id); t.opened != "" && (!back || now.opened == "") {
 			s.openTasks.Delete(openKey{taskType: t.opened, task: t.id})
 		}
 	}
-	for _, t := range s.tasks.dirty {
-		if now, ok := s.tasks.get(t.id); !ok || now != t || t.open() == (t.opened != "") {
-			continue
-		}
-		if t.open() {
-			s.noteOpen(t)
-		} else {
-			s.openTasks.Delete(openKey{taskType: t.opened, task: t.id})
-			t.opened = ""
-		}
-	}
 }
 
-// noteOpen gives an open record its row of openTasks.
+// noteOpen brings the row of one record up to date.
 func (s *State) noteOpen(t *task) {
-	t.opened = shownType(s.nodeOf(s.execOf(t), t.node))
-	s.openTasks.Set(openKey{taskType: t.opened, task: t.id}, none{})
+	switch {
+	case t.open() == (t.opened != ""):
+	case t.open():
+		t.opened = shownType(s.nodeOf(s.execOf(t), t.node))
+		s.openTasks.Set(openKey{taskType: t.opened, task: t.id}, none{})
+	default:
+		s.openTasks.Delete(openKey{taskType: t.opened, task: t.id})
+		t.opened = ""
+	}
 }

@@ -72,9 +72,7 @@ func Load(tables iter.Seq2[TableID, iter.Seq[[]byte]], want Digest) (*State, err
 		return nil, ErrCorrupt
 	}
 	for _, t := range s.tasks.tree.All() {
-		if t.open() {
-			s.noteOpen(t)
-		}
+		s.noteOpen(t)
 	}
 	return s, nil
 }

@@ -57,6 +57,7 @@ type scratch struct {
 func New(incarnation uint8) *State {
 	s := &State{j: &journal{}, queueIDs: map[Queue]queueID{}, planIDs: map[Digest]planID{}}
 	s.tables = newTables(s.j)
+	s.tasks.settled = s.noteOpen
 	s.incarnation = incarnation
 	return s
 }

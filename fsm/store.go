@@ -179,6 +179,7 @@ type records[K comparable, R any, P record[K, R]] struct {
 	j       *journal
 	compare func(a, b K) int
 	old     []oldRecord[R, P]
+	settled func(P) // if set, sees each record that the entry has changed, when it is over
 	detach  func(P) // if set, gives a copied record its own copies of what it points to
 	dirty   []P
 	gone    []P // removed in this entry, though a rollback may have put them back
@@ -296,6 +297,9 @@ func (t *records[K, R, P]) settle() {
 		}
 		m := p.header()
 		m.dirty = false
+		if t.settled != nil {
+			t.settled(p)
+		}
 		p.encode(t.j.row(t.id))
 		h := t.j.rowHash()
 		t.j.digest = t.j.digest.sub(m.hash).add(h)

@@ -159,7 +159,7 @@ type tables struct {
 	byCorrelation *rows[correlationKey, none]
 	byParent      *rows[parentKey, none]
 	// openTasks are the SCHEDULED and IN_PROGRESS records. The tree is derived: in no
-	// digest and no snapshot, and changed by indexOpen only.
+	// digest and no snapshot, and changed by index.go only.
 	openTasks *table.Tree[openKey, none]
 
 	secrets     *settings

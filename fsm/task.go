@@ -57,7 +57,7 @@ type task struct {
 	child                  ExecID // SUB_WORKFLOW
 
 	// opened is the type under which the record stands in openTasks, empty when it does
-	// not. It is derived, and changed by indexOpen only.
+	// not. It is derived, and changed by noteOpen only.
 	opened string
 }
 

@@ -125,14 +125,16 @@ func (t *Tree[K, V]) Set(k K, v V) (old V, had bool) {
 }
 
 // Delete removes the row under k. It returns the value it had and whether there
-// was one; without one nothing is copied. It panics on a view.
+// was one. It panics on a view.
 func (t *Tree[K, V]) Delete(k K) (old V, had bool) {
 	t.mustOwn()
-	if _, had := t.Get(k); !had {
+	if t.root == nil {
 		return old, false
 	}
 	t.root = t.own(t.root)
-	old = t.remove(t.root, k)
+	if old, had = t.remove(t.root, k); !had {
+		return old, false
+	}
 	for t.root.kids != nil && len(t.root.kids) == 1 {
 		t.root = t.root.kids[0]
 	}
@@ -207,24 +209,29 @@ func (t *Tree[K, V]) split(n *node[K, V], i int, last bool) (right, to *node[K, 
 	return right, n, i
 }
 
-// remove deletes the row of k, which is there, from below n, which the tree owns.
-func (t *Tree[K, V]) remove(n *node[K, V], k K) (old V) {
+// remove deletes the row of k, if there is one, from below n, which the tree owns.
+func (t *Tree[K, V]) remove(n *node[K, V], k K) (old V, had bool) {
 	if n.kids == nil {
-		i, _ := t.search(n.keys, k)
+		i, found := t.search(n.keys, k)
+		if !found {
+			return old, false
+		}
 		old = n.vals[i]
 		n.keys = deleteAt(n.keys, i)
 		n.vals = deleteAt(n.vals, i)
-		return old
+		return old, true
 	}
 	i := t.child(n, k)
 	kid := t.own(n.kids[i])
 	n.kids[i] = kid
-	old = t.remove(kid, k)
+	if old, had = t.remove(kid, k); !had {
+		return old, false
+	}
 	n.counts[i]--
 	if len(kid.keys) < minFill {
 		t.refill(n, i)
 	}
-	return old
+	return old, true
 }
 
 // refill gives the meagre i-th child of n rows of a sibling, or merges the two.
