@@ -49,8 +49,11 @@ func (s *State) walkRecords(e *execution, from uint32, f func(t *task)) (next ui
 			list = append(list, t)
 		}
 	}
-	s.spend(len(list))
-	for _, t := range list {
+	for i, t := range list {
+		if i > 0 && s.scratch.steps <= 0 {
+			return t.id.Serial, false
+		}
+		s.spend(1)
 		if t, ok := s.tasks.get(t.id); ok { // f may have changed or removed it
 			f(t)
 		}

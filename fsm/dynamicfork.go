@@ -113,12 +113,16 @@ func (s *State) nameTaken(e *execution, fork *task, ref string) bool {
 }
 
 // expandMembers makes further members. A fork up to the quantum is complete in the step
-// that makes it; the rest follows from the agenda.
+// that makes it, if that has units enough; the rest follows from the agenda.
 func (s *State) expandMembers(r *run, t *task, depth int) {
 	m := s.membersOf(r.e, t.id.Serial)
 	fork := t.id.Serial
-	to := min(t.width, t.done+expandQuantum)
-	for i := t.done; i < to && !r.stop; i++ {
+	from, to := t.done, min(t.width, t.done+expandQuantum)
+	for i := from; i < to && !r.stop; i++ {
+		if i > from && s.scratch.steps <= 0 {
+			to = i
+			break
+		}
 		st := step{node: nodeRef{fragment: fork, node: m.Node(int(i))}, ref: m.Ref(int(i)), member: i + 1,
 			loop: t.loop, iteration: t.iteration}
 		if t.first != 0 {

@@ -95,6 +95,10 @@ func (s *State) each(r *run, list *[]uint32, judge func(r *run, t *task)) {
 		if r.stop {
 			return
 		}
+		if s.scratch.steps <= 0 {
+			*list = addSorted(*list, serial)
+			continue
+		}
 		if t, ok := s.tasks.get(TaskID{Exec: r.e.id, Serial: serial}); ok {
 			judge(r, t)
 		}
@@ -103,10 +107,13 @@ func (s *State) each(r *run, list *[]uint32, judge func(r *run, t *task)) {
 
 // executeBatch does what the new records do by themselves, in the order they were made.
 func (s *State) executeBatch(r *run) {
-	for i := 0; i < len(r.batch) && !r.stop; i++ {
-		s.execute(r, s.taskAt(r.e, r.batch[i]))
+	done := 0
+	for ; done < len(r.batch) && !r.stop && s.scratch.steps > 0; done++ {
+		s.execute(r, s.taskAt(r.e, r.batch[done]))
 	}
-	r.batch = r.batch[:0]
+	if !r.stop { // else the end has emptied it
+		r.batch = r.batch[:copy(r.batch, r.batch[done:])]
+	}
 }
 
 // hold stores the lists of a run that may not go on now.
@@ -120,7 +127,7 @@ func (s *State) hold(r *run) {
 }
 
 // maxHeld bounds the rows that one run takes back; the rest stays held for the next.
-const maxHeld = 4096
+const maxHeld = quantum
 
 // unhold takes up to maxHeld held rows back into the lists and reports whether more are left.
 func (s *State) unhold(r *run) (more bool) {
