@@ -35,9 +35,10 @@ var floors = map[string][]string{
 	"cluster":        {"fsm", "cluster/disk", "cluster/guard", "cluster/wal", "cluster/stable", "cluster/snap", "cluster/peer", "cluster/gossip"},
 	"scheduler":      {"fsm"},
 	"builtin":        {"fsm", "fsm/expr"},
-	"transport":      {"transport/document", "fsm", "fsm/def", "proto/gen"},
+	"transport":      {"transport/document", "transport/trial", "fsm", "fsm/def", "proto/gen"},
 
 	"transport/document": nil,
+	"transport/trial":    {"fsm", "fsm/def"},
 
 	"jepsen/behaviour": {"fsm", "fsm/def", "fsm/expr", "builtin"},
 

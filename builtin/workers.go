@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -192,6 +193,23 @@ func (w *Workers) report(ctx context.Context, l fsm.Leased, o Outcome) {
 		return
 	}
 	w.propose(ctx, finish(l, failed(fsm.JobThrew, "the result is not taken: "+refused.Message)))
+}
+
+// Answer does the job of a lease and gives what the machine is to be told of it. Its
+// secrets are not filled in. The errors are those of Evaluate.
+func (p *Pool) Answer(ctx context.Context, l fsm.Leased) (fsm.Body, error) {
+	var j Job
+	if err := json.Unmarshal(l.Input, &j); err != nil {
+		return nil, fmt.Errorf("not a job: %w", err)
+	}
+	if j.Now == 0 {
+		j.Now = int64(l.Scheduled)
+	}
+	o, err := p.Evaluate(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return finish(l, o), nil
 }
 
 func finish(l fsm.Leased, o Outcome) fsm.Body {

@@ -95,7 +95,8 @@ type Check struct {
 	Run func(ctx context.Context) error
 }
 
-// Deps is what a Server is built from. All but Checks and After is required.
+// Deps is what a Server is built from. All but Checks, After and
+// Evaluate is required.
 type Deps struct {
 	Proposer Proposer
 	Views    Views
@@ -106,6 +107,9 @@ type Deps struct {
 	Events func() (Events, error)
 	Checks []Check
 	Log    *slog.Logger
+	// Evaluate does a job of the server's own, such as a script, for test calls. Without it
+	// they do not go beyond a step that needs one.
+	Evaluate func(ctx context.Context, l fsm.Leased) (fsm.Body, error)
 	// After is time.After, or what a test has in its place: changes that the machine is
 	// busy for wait by it.
 	After func(time.Duration) <-chan time.Time

@@ -50,12 +50,14 @@ type Server struct {
 	// background counts what outlives the call that began it; each is bounded by
 	// defaultDeadline.
 	background sync.WaitGroup
+	trials     chan struct{} // a token for each test call
 	handling   handling
 }
 
 // New gives a server that is ready to serve. It starts nothing.
 func New(d Deps) *Server {
-	s := &Server{deps: d, waiters: newWaiters(d.Views), mux: http.NewServeMux(), draining: make(chan struct{})}
+	s := &Server{deps: d, waiters: newWaiters(d.Views), mux: http.NewServeMux(), draining: make(chan struct{}),
+		trials: make(chan struct{}, maxTrials)}
 	s.proposeAsync, _ = d.Proposer.(AsyncProposer)
 	if d.After == nil {
 		s.deps.After = time.After

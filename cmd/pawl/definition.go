@@ -19,7 +19,7 @@ import (
 func newDefinition(g *globals) *cobra.Command {
 	return group("definition", "Workflow definitions and task types",
 		"  pawl definition apply order.json tasks.json", []string{"def"},
-		newDefinitionApply(g), newDefinitionGet(g), newDefinitionList(g), newDefinitionValidate(g))
+		newDefinitionApply(g), newDefinitionGet(g), newDefinitionList(g), newDefinitionValidate(g), newDefinitionTest(g))
 }
 
 // doc is one document of a file.

@@ -228,3 +228,27 @@ func TestStartWaitsForNamedTasks(t *testing.T) {
 	s.want(exitUsage, "execution", "start", "pause", "--wait-for", "p", "--wait")
 	s.want(exitRefused, "execution", "start", "pause", "--wait-for", "w,,p")
 }
+
+func TestDefinitionTestGoesAsFarAsTheMocks(t *testing.T) {
+	_, addrs := startDev(t, "--nodes", "1")
+	s := shell{t, []string{"PAWL_ADDR=" + strings.Join(addrs, ",")}}
+	file := write(t, "a.json", "["+threeSteps("house")+`,{"name":"paint","retryCount":1,"retryDelaySeconds":3600}]`)
+	short := write(t, "short.json", `{"a":[{"status":"FAILED","reasonForIncompletion":"no paint"},{"output":{"n":2},"executionTime":1000}]}`)
+	whole := write(t, "whole.yaml", "taskRefToMockOutput:\n  a: [{}]\n  b: [{}]\n  c: [{output: {n: 3}}]\n")
+	if r := s.want(exitFailed, "definition", "test", file, "--input", `{"n":1}`); !strings.Contains(r.errs, "waits for a mock of a") || !strings.Contains(r.out, "SCHEDULED") {
+		t.Errorf("without mocks it tells\n%s%s", r.out, r.errs)
+	}
+	if r := s.want(exitFailed, "definition", "test", file, "--mocks", short); !strings.Contains(r.errs, "waits for a mock of b") || !strings.Contains(r.out, "no paint") || !strings.Contains(r.out, `{"n":2}`) {
+		t.Errorf("with some mocks it tells\n%s%s", r.out, r.errs)
+	}
+	if r := s.want(0, "definition", "test", file, "--mocks", whole, "-o", "json"); !strings.Contains(r.out, `"status":"COMPLETED"`) {
+		t.Errorf("with all mocks it tells\n%s", r.out)
+	}
+	bad := write(t, "bad.json", `{"a":[{"status":"BEST"}]}`)
+	s.want(exitUsage, "definition", "test", file, "--mocks", bad)
+	s.want(exitUsage, "definition", "test", file, "--mocks", "/nowhere.json")
+	s.want(exitRefused, "definition", "test", write(t, "wrong.json", `{"name":"x","tasks":[{"type":"NO_SUCH"}]}`))
+	if list := s.want(0, "definition", "list").out; strings.Count(list, "\n") != 1 {
+		t.Errorf("afterwards there are\n%s", list)
+	}
+}

@@ -7,7 +7,6 @@ const (
 	handlers  = "event handlers"
 	external  = "a store for payloads outside the records"
 	schedules = "schedules"
-	waiting   = "the call that starts a workflow and waits"
 )
 
 var notYet = map[int]later{
@@ -17,9 +16,6 @@ var notYet = map[int]later{
 	120: {"expandInlineJSON lets a handler look into JSON that is a text.", handlers},
 	121: {"Handlers are registered, changed, listed and deleted; an inactive one does nothing.", handlers},
 	132: {"The answer of an HTTP task has the body's type, the status code and the headers.", "the worker that makes HTTP calls"},
-	170: {"A start that waits answers with the output, or with RUNNING when its time is up.", waiting},
-	171: {"A start that waits for named tasks answers at the first of them that has ended.", waiting},
-	174: {"The test call runs a workflow with mocked outputs, as far as they go.", "the test call"},
 	187: {"inputSchema and enforceSchema are kept as given, and checked when they say so.", "checks against schemas"},
 	193: {"An output over the threshold is kept outside; later tasks get the real values.", external},
 	194: {"Large outputs pass through every operator as small ones do.", external},

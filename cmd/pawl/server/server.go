@@ -126,8 +126,9 @@ func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node
 	n.finder = finder
 	n.api = transport.New(transport.Deps{
 		Proposer: n.parts.Proposer, Views: n.parts.Reads, Parking: n.sched, Cluster: (*members)(n.parts), Log: opts.Log,
-		Events: func() (transport.Events, error) { return n.parts.Journal.Now(), nil },
-		Checks: []transport.Check{{Name: "cluster", Run: func(context.Context) error { return cluster.Ready(n.parts) }}},
+		Events:   func() (transport.Events, error) { return n.parts.Journal.Now(), nil },
+		Evaluate: n.pool.Answer,
+		Checks:   []transport.Check{{Name: "cluster", Run: func(context.Context) error { return cluster.Ready(n.parts) }}},
 	})
 	return n, nil
 }

@@ -464,6 +464,329 @@ func (x *ValidateDefinitionResponse) GetVersion() int32 {
 	return 0
 }
 
+type TestDefinitionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON documents, workflow definitions and task types, that come before the registered
+	// ones of the same names.
+	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
+	// How to start. Without a name or definition the first workflow of sources is run.
+	Start *StartExecutionRequest `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
+	Mocks *TestMocks             `protobuf:"bytes,3,opt,name=mocks,proto3" json:"mocks,omitempty"`
+	// Of the registered definitions.
+	Read          *Read `protobuf:"bytes,4,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestDefinitionRequest) Reset() {
+	*x = TestDefinitionRequest{}
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestDefinitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestDefinitionRequest) ProtoMessage() {}
+
+func (x *TestDefinitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestDefinitionRequest.ProtoReflect.Descriptor instead.
+func (*TestDefinitionRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TestDefinitionRequest) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *TestDefinitionRequest) GetStart() *StartExecutionRequest {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *TestDefinitionRequest) GetMocks() *TestMocks {
+	if x != nil {
+		return x.Mocks
+	}
+	return nil
+}
+
+func (x *TestDefinitionRequest) GetRead() *Read {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+// TestMocks are what the tasks of one execution come to.
+type TestMocks struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By reference name, in loops without the suffix of the iteration.
+	Tasks map[string]*TestAttempts `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Of the executions that SUB_WORKFLOW tasks start, by their reference name.
+	Children      map[string]*TestMocks `protobuf:"bytes,2,rep,name=children,proto3" json:"children,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestMocks) Reset() {
+	*x = TestMocks{}
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestMocks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestMocks) ProtoMessage() {}
+
+func (x *TestMocks) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestMocks.ProtoReflect.Descriptor instead.
+func (*TestMocks) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TestMocks) GetTasks() map[string]*TestAttempts {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *TestMocks) GetChildren() map[string]*TestMocks {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+// TestAttempts are used up one by one, by attempts and by iterations.
+type TestAttempts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attempts      []*TestAttempt         `protobuf:"bytes,1,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAttempts) Reset() {
+	*x = TestAttempts{}
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAttempts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAttempts) ProtoMessage() {}
+
+func (x *TestAttempts) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAttempts.ProtoReflect.Descriptor instead.
+func (*TestAttempts) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TestAttempts) GetAttempts() []*TestAttempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+type TestAttempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// COMPLETED when unspecified; or FAILED, FAILED_WITH_TERMINAL_ERROR, IN_PROGRESS.
+	Status Task_Status `protobuf:"varint,1,opt,name=status,proto3,enum=pawl.api.v1.Task_Status" json:"status,omitempty"`
+	// JSON object.
+	Output string `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long it lies in its queue, and is worked on: time-outs hold.
+	QueueMillis   int64 `protobuf:"varint,4,opt,name=queue_millis,json=queueMillis,proto3" json:"queue_millis,omitempty"`
+	WorkMillis    int64 `protobuf:"varint,5,opt,name=work_millis,json=workMillis,proto3" json:"work_millis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAttempt) Reset() {
+	*x = TestAttempt{}
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAttempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAttempt) ProtoMessage() {}
+
+func (x *TestAttempt) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAttempt.ProtoReflect.Descriptor instead.
+func (*TestAttempt) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TestAttempt) GetStatus() Task_Status {
+	if x != nil {
+		return x.Status
+	}
+	return Task_STATUS_UNSPECIFIED
+}
+
+func (x *TestAttempt) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+func (x *TestAttempt) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TestAttempt) GetQueueMillis() int64 {
+	if x != nil {
+		return x.QueueMillis
+	}
+	return 0
+}
+
+func (x *TestAttempt) GetWorkMillis() int64 {
+	if x != nil {
+		return x.WorkMillis
+	}
+	return 0
+}
+
+type TestDefinitionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their ids mean nothing elsewhere.
+	Execution *Execution `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	// At most 1,000, with payloads.
+	Tasks []*Task `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// The open tasks that have no mock, those of children too; at most 1,000.
+	Waiting []*Task `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	// It went on for longer than a test call may, as with a loop for ever.
+	Cut           bool `protobuf:"varint,4,opt,name=cut,proto3" json:"cut,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestDefinitionResponse) Reset() {
+	*x = TestDefinitionResponse{}
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestDefinitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestDefinitionResponse) ProtoMessage() {}
+
+func (x *TestDefinitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestDefinitionResponse.ProtoReflect.Descriptor instead.
+func (*TestDefinitionResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TestDefinitionResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *TestDefinitionResponse) GetTasks() []*Task {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *TestDefinitionResponse) GetWaiting() []*Task {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *TestDefinitionResponse) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
 type GetDefinitionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -476,7 +799,7 @@ type GetDefinitionRequest struct {
 
 func (x *GetDefinitionRequest) Reset() {
 	*x = GetDefinitionRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[6]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +811,7 @@ func (x *GetDefinitionRequest) String() string {
 func (*GetDefinitionRequest) ProtoMessage() {}
 
 func (x *GetDefinitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[6]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +824,7 @@ func (x *GetDefinitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDefinitionRequest.ProtoReflect.Descriptor instead.
 func (*GetDefinitionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{6}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetDefinitionRequest) GetName() string {
@@ -535,7 +858,7 @@ type GetDefinitionResponse struct {
 
 func (x *GetDefinitionResponse) Reset() {
 	*x = GetDefinitionResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[7]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +870,7 @@ func (x *GetDefinitionResponse) String() string {
 func (*GetDefinitionResponse) ProtoMessage() {}
 
 func (x *GetDefinitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[7]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +883,7 @@ func (x *GetDefinitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDefinitionResponse.ProtoReflect.Descriptor instead.
 func (*GetDefinitionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{7}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetDefinitionResponse) GetDefinition() *Definition {
@@ -586,7 +909,7 @@ type ListDefinitionsRequest struct {
 
 func (x *ListDefinitionsRequest) Reset() {
 	*x = ListDefinitionsRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[8]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +921,7 @@ func (x *ListDefinitionsRequest) String() string {
 func (*ListDefinitionsRequest) ProtoMessage() {}
 
 func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[8]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +934,7 @@ func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{8}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDefinitionsRequest) GetRead() *Read {
@@ -631,7 +954,7 @@ type ListDefinitionsResponse struct {
 
 func (x *ListDefinitionsResponse) Reset() {
 	*x = ListDefinitionsResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +966,7 @@ func (x *ListDefinitionsResponse) String() string {
 func (*ListDefinitionsResponse) ProtoMessage() {}
 
 func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[9]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +979,7 @@ func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{9}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListDefinitionsResponse) GetDefinitions() []*Definition {
@@ -685,7 +1008,7 @@ type DeleteDefinitionRequest struct {
 
 func (x *DeleteDefinitionRequest) Reset() {
 	*x = DeleteDefinitionRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +1020,7 @@ func (x *DeleteDefinitionRequest) String() string {
 func (*DeleteDefinitionRequest) ProtoMessage() {}
 
 func (x *DeleteDefinitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[10]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +1033,7 @@ func (x *DeleteDefinitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDefinitionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDefinitionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{10}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteDefinitionRequest) GetName() string {
@@ -743,7 +1066,7 @@ type DeleteDefinitionResponse struct {
 
 func (x *DeleteDefinitionResponse) Reset() {
 	*x = DeleteDefinitionResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +1078,7 @@ func (x *DeleteDefinitionResponse) String() string {
 func (*DeleteDefinitionResponse) ProtoMessage() {}
 
 func (x *DeleteDefinitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[11]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +1091,7 @@ func (x *DeleteDefinitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDefinitionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDefinitionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{11}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteDefinitionResponse) GetPosition() string {
@@ -788,7 +1111,7 @@ type GetTaskTypeRequest struct {
 
 func (x *GetTaskTypeRequest) Reset() {
 	*x = GetTaskTypeRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1123,7 @@ func (x *GetTaskTypeRequest) String() string {
 func (*GetTaskTypeRequest) ProtoMessage() {}
 
 func (x *GetTaskTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[12]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1136,7 @@ func (x *GetTaskTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskTypeRequest.ProtoReflect.Descriptor instead.
 func (*GetTaskTypeRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{12}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetTaskTypeRequest) GetName() string {
@@ -840,7 +1163,7 @@ type GetTaskTypeResponse struct {
 
 func (x *GetTaskTypeResponse) Reset() {
 	*x = GetTaskTypeResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1175,7 @@ func (x *GetTaskTypeResponse) String() string {
 func (*GetTaskTypeResponse) ProtoMessage() {}
 
 func (x *GetTaskTypeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[13]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1188,7 @@ func (x *GetTaskTypeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTaskTypeResponse.ProtoReflect.Descriptor instead.
 func (*GetTaskTypeResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{13}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetTaskTypeResponse) GetTaskType() *TaskType {
@@ -891,7 +1214,7 @@ type ListTaskTypesRequest struct {
 
 func (x *ListTaskTypesRequest) Reset() {
 	*x = ListTaskTypesRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[14]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1226,7 @@ func (x *ListTaskTypesRequest) String() string {
 func (*ListTaskTypesRequest) ProtoMessage() {}
 
 func (x *ListTaskTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[14]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1239,7 @@ func (x *ListTaskTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskTypesRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{14}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListTaskTypesRequest) GetRead() *Read {
@@ -936,7 +1259,7 @@ type ListTaskTypesResponse struct {
 
 func (x *ListTaskTypesResponse) Reset() {
 	*x = ListTaskTypesResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[15]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1271,7 @@ func (x *ListTaskTypesResponse) String() string {
 func (*ListTaskTypesResponse) ProtoMessage() {}
 
 func (x *ListTaskTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[15]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1284,7 @@ func (x *ListTaskTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskTypesResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{15}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListTaskTypesResponse) GetTaskTypes() []*TaskType {
@@ -988,7 +1311,7 @@ type DeleteTaskTypeRequest struct {
 
 func (x *DeleteTaskTypeRequest) Reset() {
 	*x = DeleteTaskTypeRequest{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1323,7 @@ func (x *DeleteTaskTypeRequest) String() string {
 func (*DeleteTaskTypeRequest) ProtoMessage() {}
 
 func (x *DeleteTaskTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1336,7 @@ func (x *DeleteTaskTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskTypeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTaskTypeRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{16}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteTaskTypeRequest) GetName() string {
@@ -1039,7 +1362,7 @@ type DeleteTaskTypeResponse struct {
 
 func (x *DeleteTaskTypeResponse) Reset() {
 	*x = DeleteTaskTypeResponse{}
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1374,7 @@ func (x *DeleteTaskTypeResponse) String() string {
 func (*DeleteTaskTypeResponse) ProtoMessage() {}
 
 func (x *DeleteTaskTypeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_definition_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_definition_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1387,7 @@ func (x *DeleteTaskTypeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskTypeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTaskTypeResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{17}
+	return file_pawl_api_v1_definition_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteTaskTypeResponse) GetPosition() string {
@@ -1078,7 +1401,7 @@ var File_pawl_api_v1_definition_proto protoreflect.FileDescriptor
 
 const file_pawl_api_v1_definition_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpawl/api/v1/definition.proto\x12\vpawl.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pawl/api/v1/common.proto\"\xbe\x01\n" +
+	"\x1cpawl/api/v1/definition.proto\x12\vpawl.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pawl/api/v1/common.proto\x1a\x1bpawl/api/v1/execution.proto\x1a\x16pawl/api/v1/task.proto\"\xbe\x01\n" +
 	"\n" +
 	"Definition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
@@ -1107,7 +1430,36 @@ const file_pawl_api_v1_definition_proto_rawDesc = "" +
 	"\bproblems\x18\x01 \x03(\v2\x14.pawl.api.v1.ProblemR\bproblems\x12/\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1b.pawl.api.v1.DefinitionKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x05R\aversion\"k\n" +
+	"\aversion\x18\x04 \x01(\x05R\aversion\"\xc0\x01\n" +
+	"\x15TestDefinitionRequest\x12\x18\n" +
+	"\asources\x18\x01 \x03(\tR\asources\x128\n" +
+	"\x05start\x18\x02 \x01(\v2\".pawl.api.v1.StartExecutionRequestR\x05start\x12,\n" +
+	"\x05mocks\x18\x03 \x01(\v2\x16.pawl.api.v1.TestMocksR\x05mocks\x12%\n" +
+	"\x04read\x18\x04 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\xb0\x02\n" +
+	"\tTestMocks\x127\n" +
+	"\x05tasks\x18\x01 \x03(\v2!.pawl.api.v1.TestMocks.TasksEntryR\x05tasks\x12@\n" +
+	"\bchildren\x18\x02 \x03(\v2$.pawl.api.v1.TestMocks.ChildrenEntryR\bchildren\x1aS\n" +
+	"\n" +
+	"TasksEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.pawl.api.v1.TestAttemptsR\x05value:\x028\x01\x1aS\n" +
+	"\rChildrenEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.pawl.api.v1.TestMocksR\x05value:\x028\x01\"D\n" +
+	"\fTestAttempts\x124\n" +
+	"\battempts\x18\x01 \x03(\v2\x18.pawl.api.v1.TestAttemptR\battempts\"\xb3\x01\n" +
+	"\vTestAttempt\x120\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x18.pawl.api.v1.Task.StatusR\x06status\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\tR\x06output\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12!\n" +
+	"\fqueue_millis\x18\x04 \x01(\x03R\vqueueMillis\x12\x1f\n" +
+	"\vwork_millis\x18\x05 \x01(\x03R\n" +
+	"workMillis\"\xb6\x01\n" +
+	"\x16TestDefinitionResponse\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.pawl.api.v1.ExecutionR\texecution\x12'\n" +
+	"\x05tasks\x18\x02 \x03(\v2\x11.pawl.api.v1.TaskR\x05tasks\x12+\n" +
+	"\awaiting\x18\x03 \x03(\v2\x11.pawl.api.v1.TaskR\awaiting\x12\x10\n" +
+	"\x03cut\x18\x04 \x01(\bR\x03cut\"k\n" +
 	"\x14GetDefinitionRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12%\n" +
@@ -1150,10 +1502,11 @@ const file_pawl_api_v1_definition_proto_rawDesc = "" +
 	"\x0eDefinitionKind\x12\x1f\n" +
 	"\x1bDEFINITION_KIND_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bWORKFLOW\x10\x01\x12\r\n" +
-	"\tTASK_TYPE\x10\x022\xda\x05\n" +
+	"\tTASK_TYPE\x10\x022\xb0\x06\n" +
 	"\x11DefinitionService\x12R\n" +
 	"\x05Apply\x12#.pawl.api.v1.ApplyDefinitionRequest\x1a$.pawl.api.v1.ApplyDefinitionResponse\x12`\n" +
-	"\bValidate\x12&.pawl.api.v1.ValidateDefinitionRequest\x1a'.pawl.api.v1.ValidateDefinitionResponse\"\x03\x90\x02\x01\x12Q\n" +
+	"\bValidate\x12&.pawl.api.v1.ValidateDefinitionRequest\x1a'.pawl.api.v1.ValidateDefinitionResponse\"\x03\x90\x02\x01\x12T\n" +
+	"\x04Test\x12\".pawl.api.v1.TestDefinitionRequest\x1a#.pawl.api.v1.TestDefinitionResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\x03Get\x12!.pawl.api.v1.GetDefinitionRequest\x1a\".pawl.api.v1.GetDefinitionResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x04List\x12#.pawl.api.v1.ListDefinitionsRequest\x1a$.pawl.api.v1.ListDefinitionsResponse\"\x03\x90\x02\x01\x12U\n" +
 	"\x06Delete\x12$.pawl.api.v1.DeleteDefinitionRequest\x1a%.pawl.api.v1.DeleteDefinitionResponse\x12U\n" +
@@ -1174,7 +1527,7 @@ func file_pawl_api_v1_definition_proto_rawDescGZIP() []byte {
 }
 
 var file_pawl_api_v1_definition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pawl_api_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_pawl_api_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_pawl_api_v1_definition_proto_goTypes = []any{
 	(DefinitionKind)(0),                // 0: pawl.api.v1.DefinitionKind
 	(*Definition)(nil),                 // 1: pawl.api.v1.Definition
@@ -1183,59 +1536,84 @@ var file_pawl_api_v1_definition_proto_goTypes = []any{
 	(*ApplyDefinitionResponse)(nil),    // 4: pawl.api.v1.ApplyDefinitionResponse
 	(*ValidateDefinitionRequest)(nil),  // 5: pawl.api.v1.ValidateDefinitionRequest
 	(*ValidateDefinitionResponse)(nil), // 6: pawl.api.v1.ValidateDefinitionResponse
-	(*GetDefinitionRequest)(nil),       // 7: pawl.api.v1.GetDefinitionRequest
-	(*GetDefinitionResponse)(nil),      // 8: pawl.api.v1.GetDefinitionResponse
-	(*ListDefinitionsRequest)(nil),     // 9: pawl.api.v1.ListDefinitionsRequest
-	(*ListDefinitionsResponse)(nil),    // 10: pawl.api.v1.ListDefinitionsResponse
-	(*DeleteDefinitionRequest)(nil),    // 11: pawl.api.v1.DeleteDefinitionRequest
-	(*DeleteDefinitionResponse)(nil),   // 12: pawl.api.v1.DeleteDefinitionResponse
-	(*GetTaskTypeRequest)(nil),         // 13: pawl.api.v1.GetTaskTypeRequest
-	(*GetTaskTypeResponse)(nil),        // 14: pawl.api.v1.GetTaskTypeResponse
-	(*ListTaskTypesRequest)(nil),       // 15: pawl.api.v1.ListTaskTypesRequest
-	(*ListTaskTypesResponse)(nil),      // 16: pawl.api.v1.ListTaskTypesResponse
-	(*DeleteTaskTypeRequest)(nil),      // 17: pawl.api.v1.DeleteTaskTypeRequest
-	(*DeleteTaskTypeResponse)(nil),     // 18: pawl.api.v1.DeleteTaskTypeResponse
-	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
-	(*Problem)(nil),                    // 20: pawl.api.v1.Problem
-	(*Read)(nil),                       // 21: pawl.api.v1.Read
+	(*TestDefinitionRequest)(nil),      // 7: pawl.api.v1.TestDefinitionRequest
+	(*TestMocks)(nil),                  // 8: pawl.api.v1.TestMocks
+	(*TestAttempts)(nil),               // 9: pawl.api.v1.TestAttempts
+	(*TestAttempt)(nil),                // 10: pawl.api.v1.TestAttempt
+	(*TestDefinitionResponse)(nil),     // 11: pawl.api.v1.TestDefinitionResponse
+	(*GetDefinitionRequest)(nil),       // 12: pawl.api.v1.GetDefinitionRequest
+	(*GetDefinitionResponse)(nil),      // 13: pawl.api.v1.GetDefinitionResponse
+	(*ListDefinitionsRequest)(nil),     // 14: pawl.api.v1.ListDefinitionsRequest
+	(*ListDefinitionsResponse)(nil),    // 15: pawl.api.v1.ListDefinitionsResponse
+	(*DeleteDefinitionRequest)(nil),    // 16: pawl.api.v1.DeleteDefinitionRequest
+	(*DeleteDefinitionResponse)(nil),   // 17: pawl.api.v1.DeleteDefinitionResponse
+	(*GetTaskTypeRequest)(nil),         // 18: pawl.api.v1.GetTaskTypeRequest
+	(*GetTaskTypeResponse)(nil),        // 19: pawl.api.v1.GetTaskTypeResponse
+	(*ListTaskTypesRequest)(nil),       // 20: pawl.api.v1.ListTaskTypesRequest
+	(*ListTaskTypesResponse)(nil),      // 21: pawl.api.v1.ListTaskTypesResponse
+	(*DeleteTaskTypeRequest)(nil),      // 22: pawl.api.v1.DeleteTaskTypeRequest
+	(*DeleteTaskTypeResponse)(nil),     // 23: pawl.api.v1.DeleteTaskTypeResponse
+	nil,                                // 24: pawl.api.v1.TestMocks.TasksEntry
+	nil,                                // 25: pawl.api.v1.TestMocks.ChildrenEntry
+	(*timestamppb.Timestamp)(nil),      // 26: google.protobuf.Timestamp
+	(*Problem)(nil),                    // 27: pawl.api.v1.Problem
+	(*StartExecutionRequest)(nil),      // 28: pawl.api.v1.StartExecutionRequest
+	(*Read)(nil),                       // 29: pawl.api.v1.Read
+	(Task_Status)(0),                   // 30: pawl.api.v1.Task.Status
+	(*Execution)(nil),                  // 31: pawl.api.v1.Execution
+	(*Task)(nil),                       // 32: pawl.api.v1.Task
 }
 var file_pawl_api_v1_definition_proto_depIdxs = []int32{
-	19, // 0: pawl.api.v1.Definition.created:type_name -> google.protobuf.Timestamp
-	19, // 1: pawl.api.v1.Definition.updated:type_name -> google.protobuf.Timestamp
-	19, // 2: pawl.api.v1.TaskType.created:type_name -> google.protobuf.Timestamp
-	19, // 3: pawl.api.v1.TaskType.updated:type_name -> google.protobuf.Timestamp
+	26, // 0: pawl.api.v1.Definition.created:type_name -> google.protobuf.Timestamp
+	26, // 1: pawl.api.v1.Definition.updated:type_name -> google.protobuf.Timestamp
+	26, // 2: pawl.api.v1.TaskType.created:type_name -> google.protobuf.Timestamp
+	26, // 3: pawl.api.v1.TaskType.updated:type_name -> google.protobuf.Timestamp
 	0,  // 4: pawl.api.v1.ApplyDefinitionResponse.kind:type_name -> pawl.api.v1.DefinitionKind
-	20, // 5: pawl.api.v1.ValidateDefinitionResponse.problems:type_name -> pawl.api.v1.Problem
+	27, // 5: pawl.api.v1.ValidateDefinitionResponse.problems:type_name -> pawl.api.v1.Problem
 	0,  // 6: pawl.api.v1.ValidateDefinitionResponse.kind:type_name -> pawl.api.v1.DefinitionKind
-	21, // 7: pawl.api.v1.GetDefinitionRequest.read:type_name -> pawl.api.v1.Read
-	1,  // 8: pawl.api.v1.GetDefinitionResponse.definition:type_name -> pawl.api.v1.Definition
-	21, // 9: pawl.api.v1.ListDefinitionsRequest.read:type_name -> pawl.api.v1.Read
-	1,  // 10: pawl.api.v1.ListDefinitionsResponse.definitions:type_name -> pawl.api.v1.Definition
-	21, // 11: pawl.api.v1.GetTaskTypeRequest.read:type_name -> pawl.api.v1.Read
-	2,  // 12: pawl.api.v1.GetTaskTypeResponse.task_type:type_name -> pawl.api.v1.TaskType
-	21, // 13: pawl.api.v1.ListTaskTypesRequest.read:type_name -> pawl.api.v1.Read
-	2,  // 14: pawl.api.v1.ListTaskTypesResponse.task_types:type_name -> pawl.api.v1.TaskType
-	3,  // 15: pawl.api.v1.DefinitionService.Apply:input_type -> pawl.api.v1.ApplyDefinitionRequest
-	5,  // 16: pawl.api.v1.DefinitionService.Validate:input_type -> pawl.api.v1.ValidateDefinitionRequest
-	7,  // 17: pawl.api.v1.DefinitionService.Get:input_type -> pawl.api.v1.GetDefinitionRequest
-	9,  // 18: pawl.api.v1.DefinitionService.List:input_type -> pawl.api.v1.ListDefinitionsRequest
-	11, // 19: pawl.api.v1.DefinitionService.Delete:input_type -> pawl.api.v1.DeleteDefinitionRequest
-	13, // 20: pawl.api.v1.DefinitionService.GetTaskType:input_type -> pawl.api.v1.GetTaskTypeRequest
-	15, // 21: pawl.api.v1.DefinitionService.ListTaskTypes:input_type -> pawl.api.v1.ListTaskTypesRequest
-	17, // 22: pawl.api.v1.DefinitionService.DeleteTaskType:input_type -> pawl.api.v1.DeleteTaskTypeRequest
-	4,  // 23: pawl.api.v1.DefinitionService.Apply:output_type -> pawl.api.v1.ApplyDefinitionResponse
-	6,  // 24: pawl.api.v1.DefinitionService.Validate:output_type -> pawl.api.v1.ValidateDefinitionResponse
-	8,  // 25: pawl.api.v1.DefinitionService.Get:output_type -> pawl.api.v1.GetDefinitionResponse
-	10, // 26: pawl.api.v1.DefinitionService.List:output_type -> pawl.api.v1.ListDefinitionsResponse
-	12, // 27: pawl.api.v1.DefinitionService.Delete:output_type -> pawl.api.v1.DeleteDefinitionResponse
-	14, // 28: pawl.api.v1.DefinitionService.GetTaskType:output_type -> pawl.api.v1.GetTaskTypeResponse
-	16, // 29: pawl.api.v1.DefinitionService.ListTaskTypes:output_type -> pawl.api.v1.ListTaskTypesResponse
-	18, // 30: pawl.api.v1.DefinitionService.DeleteTaskType:output_type -> pawl.api.v1.DeleteTaskTypeResponse
-	23, // [23:31] is the sub-list for method output_type
-	15, // [15:23] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	28, // 7: pawl.api.v1.TestDefinitionRequest.start:type_name -> pawl.api.v1.StartExecutionRequest
+	8,  // 8: pawl.api.v1.TestDefinitionRequest.mocks:type_name -> pawl.api.v1.TestMocks
+	29, // 9: pawl.api.v1.TestDefinitionRequest.read:type_name -> pawl.api.v1.Read
+	24, // 10: pawl.api.v1.TestMocks.tasks:type_name -> pawl.api.v1.TestMocks.TasksEntry
+	25, // 11: pawl.api.v1.TestMocks.children:type_name -> pawl.api.v1.TestMocks.ChildrenEntry
+	10, // 12: pawl.api.v1.TestAttempts.attempts:type_name -> pawl.api.v1.TestAttempt
+	30, // 13: pawl.api.v1.TestAttempt.status:type_name -> pawl.api.v1.Task.Status
+	31, // 14: pawl.api.v1.TestDefinitionResponse.execution:type_name -> pawl.api.v1.Execution
+	32, // 15: pawl.api.v1.TestDefinitionResponse.tasks:type_name -> pawl.api.v1.Task
+	32, // 16: pawl.api.v1.TestDefinitionResponse.waiting:type_name -> pawl.api.v1.Task
+	29, // 17: pawl.api.v1.GetDefinitionRequest.read:type_name -> pawl.api.v1.Read
+	1,  // 18: pawl.api.v1.GetDefinitionResponse.definition:type_name -> pawl.api.v1.Definition
+	29, // 19: pawl.api.v1.ListDefinitionsRequest.read:type_name -> pawl.api.v1.Read
+	1,  // 20: pawl.api.v1.ListDefinitionsResponse.definitions:type_name -> pawl.api.v1.Definition
+	29, // 21: pawl.api.v1.GetTaskTypeRequest.read:type_name -> pawl.api.v1.Read
+	2,  // 22: pawl.api.v1.GetTaskTypeResponse.task_type:type_name -> pawl.api.v1.TaskType
+	29, // 23: pawl.api.v1.ListTaskTypesRequest.read:type_name -> pawl.api.v1.Read
+	2,  // 24: pawl.api.v1.ListTaskTypesResponse.task_types:type_name -> pawl.api.v1.TaskType
+	9,  // 25: pawl.api.v1.TestMocks.TasksEntry.value:type_name -> pawl.api.v1.TestAttempts
+	8,  // 26: pawl.api.v1.TestMocks.ChildrenEntry.value:type_name -> pawl.api.v1.TestMocks
+	3,  // 27: pawl.api.v1.DefinitionService.Apply:input_type -> pawl.api.v1.ApplyDefinitionRequest
+	5,  // 28: pawl.api.v1.DefinitionService.Validate:input_type -> pawl.api.v1.ValidateDefinitionRequest
+	7,  // 29: pawl.api.v1.DefinitionService.Test:input_type -> pawl.api.v1.TestDefinitionRequest
+	12, // 30: pawl.api.v1.DefinitionService.Get:input_type -> pawl.api.v1.GetDefinitionRequest
+	14, // 31: pawl.api.v1.DefinitionService.List:input_type -> pawl.api.v1.ListDefinitionsRequest
+	16, // 32: pawl.api.v1.DefinitionService.Delete:input_type -> pawl.api.v1.DeleteDefinitionRequest
+	18, // 33: pawl.api.v1.DefinitionService.GetTaskType:input_type -> pawl.api.v1.GetTaskTypeRequest
+	20, // 34: pawl.api.v1.DefinitionService.ListTaskTypes:input_type -> pawl.api.v1.ListTaskTypesRequest
+	22, // 35: pawl.api.v1.DefinitionService.DeleteTaskType:input_type -> pawl.api.v1.DeleteTaskTypeRequest
+	4,  // 36: pawl.api.v1.DefinitionService.Apply:output_type -> pawl.api.v1.ApplyDefinitionResponse
+	6,  // 37: pawl.api.v1.DefinitionService.Validate:output_type -> pawl.api.v1.ValidateDefinitionResponse
+	11, // 38: pawl.api.v1.DefinitionService.Test:output_type -> pawl.api.v1.TestDefinitionResponse
+	13, // 39: pawl.api.v1.DefinitionService.Get:output_type -> pawl.api.v1.GetDefinitionResponse
+	15, // 40: pawl.api.v1.DefinitionService.List:output_type -> pawl.api.v1.ListDefinitionsResponse
+	17, // 41: pawl.api.v1.DefinitionService.Delete:output_type -> pawl.api.v1.DeleteDefinitionResponse
+	19, // 42: pawl.api.v1.DefinitionService.GetTaskType:output_type -> pawl.api.v1.GetTaskTypeResponse
+	21, // 43: pawl.api.v1.DefinitionService.ListTaskTypes:output_type -> pawl.api.v1.ListTaskTypesResponse
+	23, // 44: pawl.api.v1.DefinitionService.DeleteTaskType:output_type -> pawl.api.v1.DeleteTaskTypeResponse
+	36, // [36:45] is the sub-list for method output_type
+	27, // [27:36] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_definition_proto_init() }
@@ -1244,13 +1622,15 @@ func file_pawl_api_v1_definition_proto_init() {
 		return
 	}
 	file_pawl_api_v1_common_proto_init()
+	file_pawl_api_v1_execution_proto_init()
+	file_pawl_api_v1_task_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_definition_proto_rawDesc), len(file_pawl_api_v1_definition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

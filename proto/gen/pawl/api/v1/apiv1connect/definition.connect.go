@@ -38,6 +38,8 @@ const (
 	// DefinitionServiceValidateProcedure is the fully-qualified name of the DefinitionService's
 	// Validate RPC.
 	DefinitionServiceValidateProcedure = "/pawl.api.v1.DefinitionService/Validate"
+	// DefinitionServiceTestProcedure is the fully-qualified name of the DefinitionService's Test RPC.
+	DefinitionServiceTestProcedure = "/pawl.api.v1.DefinitionService/Test"
 	// DefinitionServiceGetProcedure is the fully-qualified name of the DefinitionService's Get RPC.
 	DefinitionServiceGetProcedure = "/pawl.api.v1.DefinitionService/Get"
 	// DefinitionServiceListProcedure is the fully-qualified name of the DefinitionService's List RPC.
@@ -67,6 +69,10 @@ type DefinitionServiceClient interface {
 	// Validate checks a document as Apply would, and registers nothing. A document with
 	// faults is an answer, not an error.
 	Validate(context.Context, *v1.ValidateDefinitionRequest) (*v1.ValidateDefinitionResponse, error)
+	// Test runs an execution on a machine of its own, in memory: tasks come to what the
+	// mocks say, time skips, and nothing is kept. It ends where a task has no mock. Errors:
+	// no_definition, invalid_definition, overloaded while too many are under way.
+	Test(context.Context, *v1.TestDefinitionRequest) (*v1.TestDefinitionResponse, error)
 	// Get gives one version of a definition as it was registered.
 	Get(context.Context, *v1.GetDefinitionRequest) (*v1.GetDefinitionResponse, error)
 	// List gives all versions of all definitions, ordered by name and version, without
@@ -103,6 +109,13 @@ func NewDefinitionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			httpClient,
 			baseURL+DefinitionServiceValidateProcedure,
 			connect.WithSchema(definitionServiceMethods.ByName("Validate")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		test: connect.NewClient[v1.TestDefinitionRequest, v1.TestDefinitionResponse](
+			httpClient,
+			baseURL+DefinitionServiceTestProcedure,
+			connect.WithSchema(definitionServiceMethods.ByName("Test")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -153,6 +166,7 @@ func NewDefinitionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 type definitionServiceClient struct {
 	apply          *connect.Client[v1.ApplyDefinitionRequest, v1.ApplyDefinitionResponse]
 	validate       *connect.Client[v1.ValidateDefinitionRequest, v1.ValidateDefinitionResponse]
+	test           *connect.Client[v1.TestDefinitionRequest, v1.TestDefinitionResponse]
 	get            *connect.Client[v1.GetDefinitionRequest, v1.GetDefinitionResponse]
 	list           *connect.Client[v1.ListDefinitionsRequest, v1.ListDefinitionsResponse]
 	delete         *connect.Client[v1.DeleteDefinitionRequest, v1.DeleteDefinitionResponse]
@@ -173,6 +187,15 @@ func (c *definitionServiceClient) Apply(ctx context.Context, req *v1.ApplyDefini
 // Validate calls pawl.api.v1.DefinitionService.Validate.
 func (c *definitionServiceClient) Validate(ctx context.Context, req *v1.ValidateDefinitionRequest) (*v1.ValidateDefinitionResponse, error) {
 	response, err := c.validate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Test calls pawl.api.v1.DefinitionService.Test.
+func (c *definitionServiceClient) Test(ctx context.Context, req *v1.TestDefinitionRequest) (*v1.TestDefinitionResponse, error) {
+	response, err := c.test.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -244,6 +267,10 @@ type DefinitionServiceHandler interface {
 	// Validate checks a document as Apply would, and registers nothing. A document with
 	// faults is an answer, not an error.
 	Validate(context.Context, *v1.ValidateDefinitionRequest) (*v1.ValidateDefinitionResponse, error)
+	// Test runs an execution on a machine of its own, in memory: tasks come to what the
+	// mocks say, time skips, and nothing is kept. It ends where a task has no mock. Errors:
+	// no_definition, invalid_definition, overloaded while too many are under way.
+	Test(context.Context, *v1.TestDefinitionRequest) (*v1.TestDefinitionResponse, error)
 	// Get gives one version of a definition as it was registered.
 	Get(context.Context, *v1.GetDefinitionRequest) (*v1.GetDefinitionResponse, error)
 	// List gives all versions of all definitions, ordered by name and version, without
@@ -276,6 +303,13 @@ func NewDefinitionServiceHandler(svc DefinitionServiceHandler, opts ...connect.H
 		DefinitionServiceValidateProcedure,
 		svc.Validate,
 		connect.WithSchema(definitionServiceMethods.ByName("Validate")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	definitionServiceTestHandler := connect.NewUnaryHandlerSimple(
+		DefinitionServiceTestProcedure,
+		svc.Test,
+		connect.WithSchema(definitionServiceMethods.ByName("Test")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -325,6 +359,8 @@ func NewDefinitionServiceHandler(svc DefinitionServiceHandler, opts ...connect.H
 			definitionServiceApplyHandler.ServeHTTP(w, r)
 		case DefinitionServiceValidateProcedure:
 			definitionServiceValidateHandler.ServeHTTP(w, r)
+		case DefinitionServiceTestProcedure:
+			definitionServiceTestHandler.ServeHTTP(w, r)
 		case DefinitionServiceGetProcedure:
 			definitionServiceGetHandler.ServeHTTP(w, r)
 		case DefinitionServiceListProcedure:
@@ -352,6 +388,10 @@ func (UnimplementedDefinitionServiceHandler) Apply(context.Context, *v1.ApplyDef
 
 func (UnimplementedDefinitionServiceHandler) Validate(context.Context, *v1.ValidateDefinitionRequest) (*v1.ValidateDefinitionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.DefinitionService.Validate is not implemented"))
+}
+
+func (UnimplementedDefinitionServiceHandler) Test(context.Context, *v1.TestDefinitionRequest) (*v1.TestDefinitionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.DefinitionService.Test is not implemented"))
 }
 
 func (UnimplementedDefinitionServiceHandler) Get(context.Context, *v1.GetDefinitionRequest) (*v1.GetDefinitionResponse, error) {
