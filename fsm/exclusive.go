@@ -60,10 +60,3 @@ func (s *State) closeExclusive(r *run, t *task, n *def.Node) {
 	t.output = x.output
 	s.emitTask(TaskCompleted, t)
 }
-
-func (v View) explainExclusive(e *execution, t *task, n *def.Node) string {
-	if x, ok := v.s.chosen(e, t, n); ok {
-		return join("it waits for ", x.ref)
-	}
-	return "it waits for the first of its steps to be made"
-}

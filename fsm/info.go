@@ -122,9 +122,3 @@ type QueueInfo struct {
 	// number may.
 	Concurrency, Rate, RateSeconds, Permits int
 }
-
-// Reason says one thing that a task or execution waits for.
-type Reason struct {
-	Kind string // a stable word: no_worker, behind, limit, delayed, paused, child, signal, timer, members, leased, job, ended, update, agenda
-	Text string
-}

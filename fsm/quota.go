@@ -305,25 +305,7 @@ func (s *State) retuneMore(i item) (again bool) {
 	}
 }
 
-// holders lists executions that hold a part of a quota, up to maxNamed, and counts
-// those that wait before one.
-func (s *State) holders(e *execution) (text string, ahead int) {
-	named := 0
-	for k, id := range s.parked.tree.From(parkedKey{limit: e.quota, holds: true}) {
-		if k.limit != e.quota {
-			break
-		}
-		if named++; named > maxNamed {
-			return join(text, " and more"), s.aheadOf(e)
-		}
-		if text != "" {
-			text = join(text, ", ")
-		}
-		text = join(text, id.String())
-	}
-	return text, s.aheadOf(e)
-}
-
+// aheadOf counts the executions that wait before one for their part.
 func (s *State) aheadOf(e *execution) int {
 	return s.parked.tree.Rank(e.parkedKey()) - s.parked.tree.Rank(parkedKey{limit: e.quota})
 }

@@ -507,9 +507,7 @@ func (s *story) ask(a args) bool {
 		q, ok := v.Queue(Queue(a.word(1)))
 		fmt.Fprintf(&s.out, "known=%v ready=%d delayed=%d leased=%d paused=%v\n", ok, q.Ready, q.Delayed, q.Leased, q.Paused)
 	case "explain":
-		for _, r := range v.Explain(a.task(a.word(1))) {
-			s.out.WriteString(s.alias(r.Kind+": "+r.Text) + "\n")
-		}
+		s.explain(v, a.word(1))
 	case "clock":
 		fmt.Fprintf(&s.out, "%d ms, next due %d\n", v.Time(), v.NextDue())
 	default:

@@ -10,8 +10,6 @@ import (
 const (
 	// maxTasks bounds the tasks of one answer.
 	maxTasks = 1000
-	// maxReasons bounds the reasons of one answer.
-	maxReasons = 1000
 	// defaultWaitMillis is how long Wait waits when the request does not say.
 	defaultWaitMillis = 30_000
 )
@@ -90,45 +88,4 @@ func (x *executions) Get(ctx context.Context, req *apiv1.GetExecutionRequest) (*
 		resp.Tasks = append(resp.Tasks, task(&t))
 	}
 	return resp, nil
-}
-
-// Explain says what the open tasks of an execution wait for, or one task.
-func (x *executions) Explain(ctx context.Context, req *apiv1.ExplainExecutionRequest) (*apiv1.ExplainExecutionResponse, error) {
-	id, err := fsm.ParseID(req.Id)
-	if err != nil {
-		return nil, readError(badField("id", "not the id of an execution or task"))
-	}
-	v, err := x.s.view(ctx, req.Read)
-	if err != nil {
-		return nil, err
-	}
-	info, ok := v.Execution(id.Exec)
-	if !ok {
-		return nil, readError(notFound("execution", id.Exec.String()))
-	}
-	resp := &apiv1.ExplainExecutionResponse{Status: apiv1.Execution_Status(info.Status), Position: position(v).String()}
-	if id.Serial != 0 {
-		t, ok := v.Task(id)
-		if !ok {
-			return nil, readError(notFound("task", req.Id))
-		}
-		resp.Reasons = reasons(nil, v, &t)
-		return resp, nil
-	}
-	for t := range v.Tasks(id.Exec, 1) {
-		if len(resp.Reasons) >= maxReasons {
-			break
-		}
-		if !t.Status.Terminal() {
-			resp.Reasons = reasons(resp.Reasons, v, &t)
-		}
-	}
-	return resp, nil
-}
-
-func reasons(list []*apiv1.WaitReason, v fsm.View, t *fsm.TaskInfo) []*apiv1.WaitReason {
-	for _, r := range v.Explain(t.ID) {
-		list = append(list, &apiv1.WaitReason{TaskId: t.ID.String(), Ref: t.Ref, Kind: r.Kind, Text: validText(r.Text)})
-	}
-	return list
 }

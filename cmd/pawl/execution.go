@@ -258,28 +258,6 @@ AND, OR and parentheses; * in a value stands for anything; times are millisecond
 	return c
 }
 
-func newExecutionWhy(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use: "why ID", Short: "Say what an execution or task waits for", Example: "  pawl execution why 00000000-0000-8…", Args: wantArgs(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
-				res, err := c.Executions().Explain(ctx, &apiv1.ExplainExecutionRequest{Id: args[0]})
-				if err != nil {
-					return err
-				}
-				if g.json() {
-					return printJSON(cmd, res)
-				}
-				t := newTable(cmd.OutOrStdout(), "TASK", "REF", "WHY", "")
-				for _, r := range res.Reasons {
-					t.row(r.TaskId, r.Ref, r.Kind, r.Text)
-				}
-				return t.flush()
-			})
-		},
-	}
-}
-
 func newExecutionSignal(g *globals) *cobra.Command {
 	req := &apiv1.SignalExecutionRequest{}
 	var output, status string

@@ -52,6 +52,15 @@ func (t *table) row(cells ...string) {
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }
 
+// wide is row with a last cell that may be as long as it is.
+func (t *table) wide(cells ...string) {
+	last := len(cells) - 1
+	for i, c := range cells[:last] {
+		cells[i] = oneLine(c)
+	}
+	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+}
+
 func (t *table) flush() error { return t.w.Flush() }
 
 // maxCell cuts long cells: a table never wraps.

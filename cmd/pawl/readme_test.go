@@ -45,7 +45,7 @@ func TestTourOfTheReadmeRuns(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"no worker has a free slot for queue greet", `{"said": "Hello Grace"}`, "leader"} {
+	for _, want := range []string{"it is the next of queue greet and waits for a worker with a free slot", `{"said": "Hello Grace"}`, "leader"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the tour does not show %q:\n%s", want, out)
 		}

@@ -87,6 +87,16 @@ func TestVerbsCarryAnExecutionFromStartToEnd(t *testing.T) {
 	if why := s.want(0, "execution", "why", id).out; !strings.Contains(why, "paint") {
 		t.Errorf("why: %s; want the queue paint in it", why)
 	}
+	if why := s.want(0, "execution", "why", id, "r").out; !strings.Contains(why, "no_worker") {
+		t.Errorf("why r: %s; want that it has no worker", why)
+	}
+	var asked struct {
+		Reasons []struct{ Kind, Queue, Ref string }
+	}
+	if err := json.Unmarshal([]byte(s.want(0, "execution", "why", id, "-o", "json").out), &asked); err != nil ||
+		len(asked.Reasons) != 1 || asked.Reasons[0].Queue != "paint" || asked.Reasons[0].Ref != "r" {
+		t.Errorf("why as JSON: %v, %v", asked, err)
+	}
 	s.want(0, "queue", "pause", "paint")
 	s.want(0, "queue", "resume", "paint")
 	s.settings()

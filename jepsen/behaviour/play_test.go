@@ -147,7 +147,7 @@ func (p *player) waitsForSomebody() []fsm.TaskInfo {
 		if len(reasons) == 0 {
 			p.t.Fatalf("nothing explains what %s waits for: %s", task.Ref, show(task))
 		}
-		if slices.ContainsFunc(reasons, func(r fsm.Reason) bool { return slices.Contains(outsiders, r.Kind) }) {
+		if slices.ContainsFunc(reasons, func(r fsm.Reason) bool { return r.Depth == 0 && slices.Contains(outsiders, r.Kind) }) {
 			outside = append(outside, task)
 		}
 	}

@@ -3265,8 +3265,11 @@ func (x *BulkResult) GetError() *ErrorDetail {
 type ExplainExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An execution, or one task of it.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Read          *Read  `protobuf:"bytes,2,opt,name=read,proto3" json:"read,omitempty"`
+	Id   string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Read *Read  `protobuf:"bytes,2,opt,name=read,proto3" json:"read,omitempty"`
+	// With the id of an execution: only the task of this reference name, the newest open
+	// one, else the newest. The suffix of an iteration may be given.
+	Ref           string `protobuf:"bytes,3,opt,name=ref,proto3" json:"ref,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3315,12 +3318,21 @@ func (x *ExplainExecutionRequest) GetRead() *Read {
 	return nil
 }
 
+func (x *ExplainExecutionRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
 type ExplainExecutionResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Status Execution_Status       `protobuf:"varint,1,opt,name=status,proto3,enum=pawl.api.v1.Execution_Status" json:"status,omitempty"`
-	// What open tasks wait for, by serial; at most 1,000.
-	Reasons       []*WaitReason `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	Position      string        `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// What the execution as a whole waits for, then its open tasks by serial; at most 1,000.
+	Reasons  []*WaitReason `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Position string        `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	// There are more open tasks than are explained.
+	More          bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3376,15 +3388,41 @@ func (x *ExplainExecutionResponse) GetPosition() string {
 	return ""
 }
 
-// WaitReason is one thing that a task waits for.
+func (x *ExplainExecutionResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// WaitReason is one thing that a task or an execution waits for. Fields that do not go
+// with its kind are empty.
 type WaitReason struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	TaskId string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	Ref    string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
-	// A stable word: queue_empty_of_workers, behind, limit, delayed, paused, child,
-	// signal, timer, members, leased, ended.
-	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is said of: a task, or an execution as a whole; that asked about, or one below
+	// it.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Reference name of the task.
+	Ref string `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	// A stable word: ended, closing, paused, fault, stuck, sweep, agenda, due, held, quota,
+	// delayed, backoff, callback, queue_paused, rate, limit, behind, no_worker, leased, job,
+	// members, never, iteration, child, timer, signal, update.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The same for people.
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// 0 for what was asked about, n for what waits n executions below it.
+	Depth int32 `protobuf:"varint,5,opt,name=depth,proto3" json:"depth,omitempty"`
+	// When it is over by itself.
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// How many are ahead, missing, open, allowed or left to do; tries of a job.
+	Count int64  `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	Queue string `protobuf:"bytes,8,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The task type whose limit holds.
+	TaskType string `protobuf:"bytes,9,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
+	// Tasks or executions: the child that is waited for, those that hold what is; at most 10.
+	Of []string `protobuf:"bytes,10,rep,name=of,proto3" json:"of,omitempty"`
+	// Reference names of the steps that are waited for, at most 10; of a quota its key.
+	Names         []string `protobuf:"bytes,11,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3445,6 +3483,55 @@ func (x *WaitReason) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *WaitReason) GetDepth() int32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *WaitReason) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *WaitReason) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *WaitReason) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *WaitReason) GetTaskType() string {
+	if x != nil {
+		return x.TaskType
+	}
+	return ""
+}
+
+func (x *WaitReason) GetOf() []string {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+func (x *WaitReason) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
 }
 
 type SessionRequest struct {
@@ -4145,20 +4232,30 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\n" +
 	"BulkResult\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12.\n" +
-	"\x05error\x18\x02 \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error\"P\n" +
+	"\x05error\x18\x02 \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error\"b\n" +
 	"\x17ExplainExecutionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
-	"\x04read\x18\x02 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\"\xa0\x01\n" +
+	"\x04read\x18\x02 \x01(\v2\x11.pawl.api.v1.ReadR\x04read\x12\x10\n" +
+	"\x03ref\x18\x03 \x01(\tR\x03ref\"\xb4\x01\n" +
 	"\x18ExplainExecutionResponse\x125\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1d.pawl.api.v1.Execution.StatusR\x06status\x121\n" +
 	"\areasons\x18\x02 \x03(\v2\x17.pawl.api.v1.WaitReasonR\areasons\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\tR\bposition\"_\n" +
+	"\bposition\x18\x03 \x01(\tR\bposition\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\x96\x02\n" +
 	"\n" +
 	"WaitReason\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"s\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x14\n" +
+	"\x05depth\x18\x05 \x01(\x05R\x05depth\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05count\x18\a \x01(\x03R\x05count\x12\x14\n" +
+	"\x05queue\x18\b \x01(\tR\x05queue\x12\x1b\n" +
+	"\ttask_type\x18\t \x01(\tR\btaskType\x12\x0e\n" +
+	"\x02of\x18\n" +
+	" \x03(\tR\x02of\x12\x14\n" +
+	"\x05names\x18\v \x03(\tR\x05names\"s\n" +
 	"\x0eSessionRequest\x121\n" +
 	"\x06starts\x18\x01 \x03(\v2\x19.pawl.api.v1.SessionStartR\x06starts\x12.\n" +
 	"\x05waits\x18\x02 \x03(\v2\x18.pawl.api.v1.SessionWaitR\x05waits\"p\n" +
@@ -4321,64 +4418,65 @@ var file_pawl_api_v1_execution_proto_depIdxs = []int32{
 	57, // 28: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
 	0,  // 29: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
 	48, // 30: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
-	50, // 31: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
-	51, // 32: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
-	4,  // 33: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
-	53, // 34: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
-	54, // 35: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
-	59, // 36: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
-	61, // 37: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
-	0,  // 38: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
-	61, // 39: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
-	4,  // 40: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
-	6,  // 41: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
-	8,  // 42: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
-	12, // 43: pawl.api.v1.ExecutionService.StartAndWait:input_type -> pawl.api.v1.StartAndWaitRequest
-	10, // 44: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
-	14, // 45: pawl.api.v1.ExecutionService.Watch:input_type -> pawl.api.v1.WatchExecutionRequest
-	17, // 46: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
-	19, // 47: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
-	21, // 48: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
-	23, // 49: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
-	25, // 50: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
-	27, // 51: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
-	29, // 52: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
-	31, // 53: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
-	33, // 54: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
-	35, // 55: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
-	37, // 56: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
-	39, // 57: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
-	41, // 58: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
-	43, // 59: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
-	46, // 60: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
-	49, // 61: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
-	5,  // 62: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
-	7,  // 63: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
-	9,  // 64: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
-	13, // 65: pawl.api.v1.ExecutionService.StartAndWait:output_type -> pawl.api.v1.StartAndWaitResponse
-	11, // 66: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
-	15, // 67: pawl.api.v1.ExecutionService.Watch:output_type -> pawl.api.v1.WatchExecutionResponse
-	18, // 68: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
-	20, // 69: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
-	22, // 70: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
-	24, // 71: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
-	26, // 72: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
-	28, // 73: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
-	30, // 74: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
-	32, // 75: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
-	34, // 76: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
-	36, // 77: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
-	38, // 78: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
-	40, // 79: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
-	42, // 80: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
-	44, // 81: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
-	47, // 82: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
-	52, // 83: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
-	62, // [62:84] is the sub-list for method output_type
-	40, // [40:62] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	56, // 31: pawl.api.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	50, // 32: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
+	51, // 33: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
+	4,  // 34: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
+	53, // 35: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
+	54, // 36: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
+	59, // 37: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	61, // 38: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
+	0,  // 39: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
+	61, // 40: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
+	4,  // 41: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
+	6,  // 42: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
+	8,  // 43: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
+	12, // 44: pawl.api.v1.ExecutionService.StartAndWait:input_type -> pawl.api.v1.StartAndWaitRequest
+	10, // 45: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
+	14, // 46: pawl.api.v1.ExecutionService.Watch:input_type -> pawl.api.v1.WatchExecutionRequest
+	17, // 47: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
+	19, // 48: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
+	21, // 49: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
+	23, // 50: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
+	25, // 51: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
+	27, // 52: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
+	29, // 53: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
+	31, // 54: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
+	33, // 55: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
+	35, // 56: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
+	37, // 57: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
+	39, // 58: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
+	41, // 59: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
+	43, // 60: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
+	46, // 61: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
+	49, // 62: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
+	5,  // 63: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
+	7,  // 64: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
+	9,  // 65: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
+	13, // 66: pawl.api.v1.ExecutionService.StartAndWait:output_type -> pawl.api.v1.StartAndWaitResponse
+	11, // 67: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
+	15, // 68: pawl.api.v1.ExecutionService.Watch:output_type -> pawl.api.v1.WatchExecutionResponse
+	18, // 69: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
+	20, // 70: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
+	22, // 71: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
+	24, // 72: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
+	26, // 73: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
+	28, // 74: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
+	30, // 75: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
+	32, // 76: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
+	34, // 77: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
+	36, // 78: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
+	38, // 79: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
+	40, // 80: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
+	42, // 81: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
+	44, // 82: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
+	47, // 83: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
+	52, // 84: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
+	63, // [63:85] is the sub-list for method output_type
+	41, // [41:63] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_pawl_api_v1_execution_proto_init() }

@@ -151,8 +151,8 @@ type ExecutionServiceClient interface {
 	// Bulk does one verb to many executions. Each is judged for itself: the answer says
 	// for each whether it was done, and is no error when some were not.
 	Bulk(context.Context, *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error)
-	// Explain says for each open task of an execution what it waits for. It is exact at
-	// the position of the answer.
+	// Explain says what an execution and each of its open tasks wait for, and what the
+	// executions below wait for. It is exact at the position of the answer.
 	Explain(context.Context, *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error)
 	// Session starts executions and waits for their ends in batches, for busy clients.
 	// Answers come as they arise, not in the order of the calls; each carries the number
@@ -592,8 +592,8 @@ type ExecutionServiceHandler interface {
 	// Bulk does one verb to many executions. Each is judged for itself: the answer says
 	// for each whether it was done, and is no error when some were not.
 	Bulk(context.Context, *v1.BulkExecutionsRequest) (*v1.BulkExecutionsResponse, error)
-	// Explain says for each open task of an execution what it waits for. It is exact at
-	// the position of the answer.
+	// Explain says what an execution and each of its open tasks wait for, and what the
+	// executions below wait for. It is exact at the position of the answer.
 	Explain(context.Context, *v1.ExplainExecutionRequest) (*v1.ExplainExecutionResponse, error)
 	// Session starts executions and waits for their ends in batches, for busy clients.
 	// Answers come as they arise, not in the order of the calls; each carries the number
