@@ -261,7 +261,7 @@ func threw(err *expr.ScriptError) finding {
 func (s *State) answerWait(r *run, t *task, a finding) {
 	until, ok := atoi(a.result)
 	switch {
-	case a.failure == jobLost:
+	case a.failure == jobLost, a.failure == JobTimedOut, a.failure == JobDied: // the time may be a good one
 		s.failInline(r, t, TaskStatusFailedTerminal, a.text())
 	case a.failure != JobDone || !ok:
 		date, _ := textInput(t, "until")

@@ -170,7 +170,9 @@ func (a args) task(name string) TaskID {
 
 // lease is the one named, or the last that the task was given.
 func (a args) lease(t TaskID) Lease {
-	if name := a.named["lease"]; name != "" {
+	if name := a.named["lease"]; name == "before" { // the last but one that anybody was given
+		return a.story.leases[len(a.story.leases)-2]
+	} else if name != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(name, "L"))
 		if err != nil || n < 1 || n > len(a.story.leases) {
 			return 1
@@ -269,6 +271,8 @@ func (s *story) body(a args) Body {
 	case "return":
 		t := a.task(a.word(1))
 		return &ReturnLease{Task: t, Lease: a.lease(t)}
+	case "answer":
+		return answerBody(a)
 	}
 	return s.verbBody(a, out)
 }
@@ -344,6 +348,10 @@ func (s *story) print(e *Entry, out *Applied) {
 		s.out.WriteString(s.alias(s.event(ev)) + "\n")
 	}
 	for _, l := range out.Grants {
+		if ownQueue(l.Type) { // a job, of which no event tells
+			s.leases = append(s.leases, l.Lease)
+			s.leaseOf[l.Task] = l.Lease
+		}
 		line := fmt.Sprintf("granted %s to %s input=%s", l.Task, l.Worker, orNothing(l.Input))
 		if l.Retry > 0 {
 			line += fmt.Sprintf(" retry=%d", l.Retry)
