@@ -1,9 +1,6 @@
 package fsm
 
-import (
-	"github.com/pawlhq/pawl/fsm/def"
-	"github.com/pawlhq/pawl/fsm/expr"
-)
+import "github.com/pawlhq/pawl/fsm/def"
 
 // itemKind says what an agenda item does. Numbers are stored.
 type itemKind uint8
@@ -40,13 +37,12 @@ const (
 // forget it.
 type item struct {
 	meta
-	n       uint64
-	kind    itemKind
-	exec    ExecID
-	serial  uint32 // expand: the fork; close: where to go on
-	version int32
-	reason  string // end: why; failure: the definition to start; quota: the definition
-	cursor  string // quota: the key where to go on
+	n      uint64
+	kind   itemKind
+	exec   ExecID
+	serial uint32 // expand: the fork; close: where to go on
+	reason string // end: why; quota: the definition
+	cursor string // quota: the key where to go on
 }
 
 func (i *item) key() uint64 { return i.n }
@@ -56,7 +52,6 @@ func (i *item) encode(w *writer) {
 	w.num(2, uint64(i.kind))
 	w.exec(3, i.exec)
 	w.num(4, uint64(i.serial))
-	w.int(5, int64(i.version))
 	w.str(6, i.reason)
 	w.str(15, i.cursor)
 }
@@ -73,8 +68,6 @@ func decodeItem(r *reader) *item {
 			i.exec = r.exec()
 		case 4:
 			i.serial = r.num32()
-		case 5:
-			i.version = r.int32()
 		case 6:
 			i.reason = r.str()
 		case 15:
@@ -145,11 +138,18 @@ func (s *State) runItem(i item) (again bool) {
 // do the item's work when a person resumes the execution.
 func (s *State) quarantineItem(i item) {
 	id := i.exec
-	switch e, ok := s.executions.get(i.exec); {
-	case i.kind == itemReport && ok:
+	e, ok := s.executions.get(i.exec)
+	switch {
+	case !ok || i.kind == itemAdvance:
+	case i.kind == itemReport:
 		id = e.parent.Exec // where the report acts
+	case i.kind == itemFailure:
+		s.noFailureWorkflow(e)
+		return
 	case i.kind == itemExpand, i.kind == itemStart:
 		s.held.put(heldKey{exec: i.exec, list: heldExpand, serial: i.serial}, none{})
+	default:
+		s.held.put(heldKey{exec: i.exec, list: heldItem, serial: uint32(i.kind)}, none{})
 	}
 	s.quarantine(id)
 }
@@ -180,7 +180,7 @@ func (s *State) doItem(i item) (again bool) {
 	case itemReport:
 		return s.tellParent(e, i)
 	case itemFailure:
-		s.startFailure(e, i)
+		s.startFailure(e)
 	case itemAdmit:
 		s.admit(e)
 	default:
@@ -277,15 +277,19 @@ func (s *State) endChild(e *execution, reason string) {
 }
 
 // quarantine pauses an execution whose own step faulted: the entry goes on, nothing is
-// skipped silently, and a person resumes it.
+// skipped silently, and a person resumes it. One that has ended stays so, and waits for
+// that with its sweep.
 func (s *State) quarantine(id ExecID) {
 	s.emit(Event{Kind: ExecutionFaulted, Exec: id})
 	e, ok := s.executions.get(id)
-	if !ok || e.status.Terminal() {
+	if !ok {
 		return
 	}
 	e = s.executions.mut(e)
 	e.faulted, e.advancing = true, false
+	if e.status.Terminal() {
+		return
+	}
 	e.reason = "the machine caught a fault in this execution: resume it to try again"
 	if e.status == Running {
 		s.moveStatus(e, Paused)
@@ -298,15 +302,12 @@ func (s *State) redo(e *execution) {
 	if !e.faulted {
 		return
 	}
-	e.faulted = false
-	if e.sweep == sweepReviving {
-		s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
-	}
-	if e.parkedTask != 0 && e.quotaState == quotaHolds {
-		s.scratch.soon = append(s.scratch.soon, item{kind: itemAdmit, exec: e.id})
-	}
-	if e.nextSerial == 1 && !e.ended {
-		s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: e.id})
+	for _, k := range s.takeFaults(e) {
+		if k.list == heldItem {
+			s.scratch.soon = append(s.scratch.soon, s.itemAgain(e, itemKind(k.serial)))
+		} else if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: k.serial}); ok && t.open() {
+			s.refile(s.tasks.mut(t))
+		}
 	}
 	for id := range s.waits.tree.From(TaskID{Exec: e.id}) {
 		if id.Exec != e.id {
@@ -322,41 +323,35 @@ func (s *State) redo(e *execution) {
 	}
 }
 
-// startFailure starts a failure workflow with what it needs to know.
-func (s *State) startFailure(e *execution, i item) {
-	if !e.status.Terminal() || e.gone {
-		return // a verb has taken the failure back
+// itemAgain is an item that faulted, from its beginning.
+func (s *State) itemAgain(e *execution, kind itemKind) item {
+	i := item{kind: kind, exec: e.id}
+	switch kind {
+	case itemEnd:
+		if p, ok := s.executions.get(e.parent.Exec); ok {
+			i.reason = parentReason(p)
+		}
+	case itemOrphan:
+		i.reason = "Parent workflow has gone on without it"
 	}
-	d, ok := s.lookup(i.reason, i.version)
-	e = s.executions.mut(e)
-	if !ok {
-		s.noteFailureWorkflow(e, join("Error workflow ", i.reason, " failed to start.  reason: not registered"))
-		return
-	}
-	p, _ := s.plans.get(d.plan)
-	x := &execution{input: raw(s.failureInput(e)), corr: e.corr, domains: e.domains, createdBy: e.createdBy}
-	if why := s.refusedByQuota(p, x); why != "" {
-		s.noteFailureWorkflow(e, join("Error workflow ", i.reason, " failed to start.  reason: ", why))
-		return
-	}
-	c := s.addExecution(p, x)
-	s.noteFailureWorkflow(e, c.id.String())
-	s.beginExecution(c)
+	return i
 }
 
-func (s *State) noteFailureWorkflow(e *execution, text string) {
-	out := s.render(e, e.output)
-	e.output = raw(expr.SetKey(out, "conductor.failure_workflow", expr.AppendString(nil, text)))
-}
-
-// failureInput is the failed execution's input, and why it failed.
-func (s *State) failureInput(e *execution) []byte {
-	in := expr.SetKey(e.input.bytes(), "workflowId", expr.AppendString(nil, e.id.String()))
-	in = expr.SetKey(in, "reason", expr.AppendString(nil, e.reason))
-	in = expr.SetKey(in, "failureStatus", expr.AppendString(nil, e.status.String()))
-	if e.failedTask != 0 {
-		id := TaskID{Exec: e.id, Serial: e.failedTask}
-		in = expr.SetKey(in, "failureTaskId", expr.AppendString(nil, id.String()))
+// takeFaults takes back what waits for an execution to be resumed, or to end.
+func (s *State) takeFaults(e *execution) (taken []heldKey) {
+	if !e.faulted {
+		return nil
 	}
-	return expr.SetKey(in, "failedWorkflow", s.snapshotJSON(e))
+	e.faulted = false
+	for {
+		rows := s.heldRows(e, heldItem, heldAside, maxHeld)
+		if len(rows) == 0 {
+			return taken
+		}
+		s.spend(len(rows))
+		for _, k := range rows {
+			s.held.drop(k)
+		}
+		taken = append(taken, rows...)
+	}
 }

@@ -36,6 +36,7 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 	t.status, t.start = TaskStatusInProgress, s.now
 	t.output = raw(childOutput(c.id))
 	s.waits.put(t.id, none{})
+	s.arm(t) // its time begins now
 	s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: c.id})
 }
 

@@ -1,9 +1,6 @@
 package fsm
 
-import (
-	"github.com/pawlhq/pawl/fsm/def"
-	"github.com/pawlhq/pawl/fsm/expr"
-)
+import "github.com/pawlhq/pawl/fsm/def"
 
 // fail ends the execution through a record that failed for good.
 func (s *State) fail(r *run, t *task) {
@@ -66,6 +63,8 @@ type ending struct {
 // swept behind it.
 func (s *State) end(r *run, status Status, reason string, how ending) {
 	e := r.e
+	atFault := e.faulted
+	s.takeFaults(e)
 	s.moveStatus(e, status)
 	e.reason = cut(reason)
 	e.endTime, e.updated, e.endIndex = s.now, s.now, s.index
@@ -78,10 +77,13 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemReport, exec: e.id})
 	}
 	if status != Completed && !how.asked {
-		s.startFailureWorkflow(r)
+		s.announceFailure(r)
 	}
 	if s.early(e.id) {
 		s.cutRevival(e)
+		if atFault { // which took its item away
+			s.scratch.soon = append(s.scratch.soon, item{kind: itemRevive, exec: e.id})
+		}
 		return
 	}
 	s.closeAfter(e)
@@ -90,7 +92,7 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 // closeAfter sweeps what an execution that has ended left open.
 func (s *State) closeAfter(e *execution) {
 	e.revival, e.cutTo = nil, 0
-	if e.openAll > 0 || s.heldAny(e) {
+	if e.openAll > 0 || e.ending > 0 || s.heldAny(e) {
 		e.sweep = sweepClosing
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemClose, exec: e.id})
 		return
@@ -166,7 +168,8 @@ func (s *State) swept(e *execution) {
 }
 
 // closeRecords is the sweep behind an end: open records leave their queues, timers and
-// leases, and running children are told to end. It reports whether it is through.
+// leases, and running children are told to end. A record at fault is left for when a
+// person resumes the execution. It reports whether it is through.
 func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool) {
 	s.dropHeld(e)
 	var open []*task
@@ -184,12 +187,20 @@ func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool)
 		}
 	}
 	for _, t := range open {
-		s.cancel(e, t)
+		_, fault := s.guarded(func() *Rejection {
+			s.cancel(s.executions.mut(e), t)
+			return nil
+		})
+		if fault && !e.faulted {
+			s.quarantineItem(item{kind: itemClose, exec: e.id})
+		}
 	}
-	if e.openAll > 0 || s.heldAny(e) {
+	switch {
+	case s.heldAny(e) || next != 0:
 		return next, false
-	}
-	if e.ending == 0 {
+	case e.openAll > 0:
+		return next, e.faulted
+	case e.ending == 0:
 		s.swept(e)
 	}
 	return 0, true
@@ -213,11 +224,21 @@ func (s *State) cancel(e *execution, t *task) {
 	if t.child.IsZero() {
 		return
 	}
-	if c, ok := s.executions.get(t.child); ok && !c.status.Terminal() {
-		e.ending++
-		s.executions.mut(c).counted = true // whatever ends it gives back
-		s.push(item{kind: itemEnd, exec: c.id, reason: parentReason(e)})
+	if i, runs := s.endBelow(e, t, parentReason(e)); runs {
+		s.push(i)
 	}
+}
+
+// endBelow is the item that ends the child of a record that is over, if that runs. The
+// sweep of its own execution waits for it.
+func (s *State) endBelow(e *execution, t *task, reason string) (i item, runs bool) {
+	c, ok := s.executions.get(t.child)
+	if !ok || c.status.Terminal() {
+		return item{}, false
+	}
+	e.ending++
+	s.executions.mut(c).counted = true // whatever ends it gives back
+	return item{kind: itemEnd, exec: c.id, reason: reason}, true
 }
 
 func parentReason(e *execution) string {
@@ -237,18 +258,4 @@ func (s *State) dropHeld(e *execution) {
 	for _, k := range gone {
 		s.held.drop(k)
 	}
-}
-
-// startFailureWorkflow starts what the definition names for an execution that failed.
-func (s *State) startFailureWorkflow(r *run) {
-	p := r.p
-	if p.FailureWorkflow == nil {
-		return
-	}
-	name, err := s.evaluate(r.e, nil, p.FailureWorkflow)
-	text, isText := expr.Unquote(name)
-	if err != nil || !isText || text == "" {
-		return
-	}
-	s.scratch.soon = append(s.scratch.soon, item{kind: itemFailure, exec: r.e.id, reason: text, version: p.FailureWorkflowVersion})
 }

@@ -11,6 +11,7 @@ type execution struct {
 	counted    bool // a parent's close waits for this execution's sweep
 	advancing  bool // an advance item of it stands in the agenda
 	faulted    bool // a step of it was rolled back and has to be done again
+	failing    bool // its failure workflow is still to be started
 	gone       bool // it is deleted: no reader finds it, and a purge is under way or follows
 	quotaState quotaState
 	ending     uint32 // children that close has told to end and whose own sweep is not done
@@ -111,6 +112,7 @@ func (e *execution) encode(w *writer) {
 	if e.sweep == sweepReviving {
 		w.nest(45, e.revival.encode)
 	}
+	w.flag(46, e.failing)
 	w.str(50, e.quota)
 	w.num(51, uint64(e.quotaState))
 	w.num(52, e.quotaTurn)
@@ -236,6 +238,8 @@ func (e *execution) decodeSweep(r *reader) {
 	case 45:
 		e.revival = &revival{}
 		r.nest(e.revival.field)
+	case 46:
+		e.failing = r.flag()
 	default:
 		r.unknown()
 	}

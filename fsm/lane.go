@@ -118,6 +118,7 @@ func (s *State) pick(q *queue) (k readyKey, ok, again bool) {
 		return readyKey{}, false, false
 	}
 	if k, ok = s.firstReady(q.id, 0); ok && q.shared {
+		s.scratch.offered = k.task
 		t, _ := s.tasks.get(k.task)
 		if s.permits(s.limitOf(t, q)).Free == 0 {
 			s.changeLane(t)

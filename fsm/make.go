@@ -148,15 +148,16 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 	if failure == "" && s.completeFromCache(r, t, n) {
 		return
 	}
-	if n.Kind.Leased() {
-		t.startDelay = int64(n.StartDelay)
+	switch {
+	case n.Kind.Leased():
+		t.startDelay, t.callback = int64(n.StartDelay), int64(n.StartDelay)
 		s.placeWorker(r, t, n, tt, t.startDelay, 0)
-	} else {
+	case begins(n.Kind):
+		t.startDelay, t.callback = int64(n.StartDelay), int64(n.StartDelay)
+		s.delayOther(t, n, t.startDelay, 0)
+	default:
 		t.start, t.updated = s.now, s.now
 		t.place = placeWaiting
-		if begins(n.Kind) {
-			t.status, t.start = TaskStatusScheduled, 0
-		}
 	}
 	t = s.store(r, t)
 	s.scope(r, t, 1)
@@ -165,7 +166,7 @@ func (s *State) addTask(r *run, t *task, n *def.Node) {
 		return
 	}
 	s.enterPlace(t)
-	if !n.Kind.Leased() { // else nothing is to be done but by a worker
+	if t.place != placeDelayed && !n.Kind.Leased() { // else nothing is to be done now but by a worker
 		r.batch = addSorted(r.batch, t.id.Serial)
 	}
 }

@@ -258,13 +258,45 @@ func (s *State) dispatch(offers []Offer) {
 		return
 	}
 	start := int(s.index % uint64(len(offers))) // no queue is always the first
-	for i := range offers {
+	_, fault := s.guarded(func() *Rejection {
+		for i := range offers {
+			s.scratch.offers = len(offers) - i
+			s.offerOnce(offers[(start+i)%len(offers)])
+		}
+		return nil
+	})
+	if !fault {
+		return
+	}
+	s.out.Unused = s.out.Unused[:0]
+	for i := range offers { // one by one: a fault is that of one task
 		o := offers[(start+i)%len(offers)]
 		s.scratch.offers = len(offers) - i
-		if !s.offer(o) {
+		if _, fault = s.guarded(func() *Rejection { s.offerOnce(o); return nil }); fault {
 			s.out.Unused = append(s.out.Unused, o)
+			s.setAside(s.scratch.offered)
 		}
 	}
+}
+
+func (s *State) offerOnce(o Offer) {
+	if !s.offer(o) {
+		s.out.Unused = append(s.out.Unused, o)
+	}
+}
+
+// setAside takes a task that cannot be leased out of its queue, for the others in it,
+// until a person resumes its execution.
+func (s *State) setAside(id TaskID) {
+	t, ok := s.tasks.get(id)
+	if !ok || t.place != placeReady {
+		return
+	}
+	t = s.tasks.mut(t)
+	s.unfile(t)
+	t.place = placeWaiting
+	s.held.put(heldKey{exec: id.Exec, list: heldAside, serial: id.Serial}, none{})
+	s.quarantine(id.Exec)
 }
 
 // maxSkips bounds the tasks of ended executions that an entry passes over; the sweep
@@ -285,6 +317,7 @@ func (s *State) offer(o Offer) bool {
 		if !ok {
 			return false
 		}
+		s.scratch.offered = k.task
 		t, _ := s.tasks.get(k.task)
 		e := s.execOf(t)
 		switch {

@@ -6,8 +6,13 @@ package fsm
 func (s *State) deleteExecution(c *DeleteExecution) (Result, *Rejection) {
 	e, ok := s.find(c.Exec)
 	if !ok {
+		if x, hidden := s.executions.get(c.Exec); hidden && x.faulted { // nobody can resume it
+			s.redo(s.executions.mut(x))
+			return Result{Exec: x.id}, nil
+		}
 		return Result{}, noExecution(c.Exec)
 	}
+	e = s.settleFailure(e)
 	if !e.status.Terminal() {
 		if !c.Force {
 			return Result{}, reject(Conflict, "Cannot archive workflow: ", e.id.String(), " with status: ", e.status.String())
@@ -36,6 +41,7 @@ func (s *State) forget(e *execution) {
 		}
 	}
 	s.emit(Event{Kind: ExecutionDeleted, Exec: e.id, Status: e.status})
+	s.redo(e)
 	if e.sweep == sweepNone {
 		s.beginPurge(e)
 	}
@@ -60,7 +66,9 @@ func (s *State) purge(e *execution, i item) (again bool) {
 	if s.tellParent(e, i) {
 		return true
 	}
-	s.disarmExecution(s.executions.mut(e))
+	e = s.executions.mut(e)
+	s.takeFaults(e)
+	s.disarmExecution(e)
 	s.release(e.plan)
 	e, _ = s.executions.get(i.exec)
 	s.executions.remove(e)

@@ -9,7 +9,7 @@ func (s *State) again(id ExecID, verb string) (*execution, *Rejection) {
 	if !e.status.Terminal() {
 		return nil, reject(Conflict, "Workflow: ", s.named(e), ".", e.status.String(), " is not in terminal state, unable to ", verb, ".")
 	}
-	return e, nil
+	return s.settleFailure(e), nil
 }
 
 // restartExecution runs an execution from its first step as if it were new, under its

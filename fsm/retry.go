@@ -68,7 +68,7 @@ func (s *State) deepestFailed(e *execution) (*execution, *Rejection) {
 		}
 		c, _ := s.find(t.child)
 		if c.sweep != sweepNone {
-			return nil, reject(Busy, "execution ", c.id.String(), " is being swept: ask again shortly")
+			return nil, busy(c)
 		}
 		e = c
 	}

@@ -82,7 +82,8 @@ func (e *execution) early() bool { return e.sweep == sweepReviving && e.revival.
 // revive makes an execution that has ended run again, for every reader at once, and
 // lets the sweep follow.
 func (s *State) revive(e *execution, mode revivalMode, phase revivalPhase) *execution {
-	e = s.executions.mut(e)
+	e = s.executions.mut(s.settleFailure(e))
+	s.takeFaults(e)
 	s.moveStatus(e, Running)
 	e.updated, e.endTime, e.endIndex = s.now, 0, 0
 	e.reason, e.failedTask, e.output, e.ended = "", 0, Data{}, false
@@ -335,6 +336,8 @@ func (s *State) reopen(r *run, t *task) {
 		t.executed = false // the step before passes over it again, if the flow comes there
 	case n.Kind == def.Terminate && t.executed:
 		s.remake(r, t, t.retry, t.input)
+	case t.open():
+		s.arm(t) // its time began before the counters stood
 	case !failedYet(t):
 	case v.mode == reviveRetry && n.Kind != def.Fork:
 		s.tryAgain(r, t)

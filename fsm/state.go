@@ -40,12 +40,13 @@ type scalars struct {
 type scratch struct {
 	executions uint32 // made by this entry, for ids
 	leases     uint32
-	offers     int // not yet looked at
-	skips      int // tasks of ended executions passed over by offers
-	jobBytes   int // in the inputs of jobs that were leased
-	work       int // units of background work left
-	left       int // units that commands may still spend
-	steps      int // of them or of work: what the item at hand may still spend
+	offers     int    // not yet looked at
+	offered    TaskID // looked at by an offer
+	skips      int    // tasks of ended executions passed over by offers
+	jobBytes   int    // in the inputs of jobs that were leased
+	work       int    // units of background work left
+	left       int    // units that commands may still spend
+	steps      int    // of them or of work: what the item at hand may still spend
 	soon       []item
 	queues     []queueID // touched, for Applied.Ready
 	limits     []string  // touched, for Applied.Permits

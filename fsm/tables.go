@@ -125,6 +125,8 @@ const (
 	heldLoops
 	heldOverdue // timers to judge again when the execution is resumed
 	heldExpand  // forks and other steps with an item of their own, to go on with when the execution is resumed
+	heldItem    // kinds of other items at fault, to do again when the execution is resumed
+	heldAside   // tasks at fault taken out of their queues, until the execution is resumed
 )
 
 // none is the value of rows that are nothing but their key.

@@ -254,11 +254,24 @@ func (s *State) timeOut(e *execution, t *task, n *def.Node, what deadlineKind) {
 	reason := s.timeOutReason(t, n, tt, what)
 	t = s.closeTask(r, t, TaskStatusTimedOut, reason)
 	s.emitTask(TaskTimedOut, t)
-	if what != dueResponse && tt.TimeoutPolicy == def.TimeOutWorkflow {
+	ends := what != dueResponse && tt.TimeoutPolicy == def.TimeOutWorkflow
+	s.timeOutBelow(r.e, t, reason, ends)
+	if ends {
 		r.e.failedTask = t.id.Serial
 		s.end(r, TimedOut, reason, ending{output: &t.output})
 	}
 	s.leave(r)
+}
+
+// timeOutBelow ends the child of a record whose time is up, with its execution or alone.
+func (s *State) timeOutBelow(e *execution, t *task, reason string, ends bool) {
+	i, runs := item{kind: itemOrphan, exec: t.child, reason: join("Parent workflow has gone on without it: ", reason)}, !t.child.IsZero()
+	if ends {
+		i, runs = s.endBelow(e, t, join("Parent workflow has been terminated with reason: ", reason))
+	}
+	if runs {
+		s.scratch.soon = append(s.scratch.soon, i)
+	}
 }
 
 func (s *State) timeOutReason(t *task, n *def.Node, tt *def.TaskType, what deadlineKind) string {

@@ -9,7 +9,7 @@ func (s *State) idle(id ExecID) (*execution, *Rejection) {
 	}
 	for x, depth := e, 0; depth <= MaxDepth; depth++ {
 		if x.sweep != sweepNone {
-			return nil, reject(Busy, "execution ", x.id.String(), " is being swept: ask again shortly")
+			return nil, busy(x)
 		}
 		if x.parent.IsZero() {
 			break
@@ -19,6 +19,14 @@ func (s *State) idle(id ExecID) (*execution, *Rejection) {
 		}
 	}
 	return e, nil
+}
+
+// busy refuses a verb while an execution is being swept.
+func busy(e *execution) *Rejection {
+	if e.faulted {
+		return reject(Busy, "execution ", e.id.String(), " cannot be swept, as the machine caught a fault in it: resume it to try again")
+	}
+	return reject(Busy, "execution ", e.id.String(), " is being swept: ask again shortly")
 }
 
 func (s *State) pauseExecution(c *PauseExecution) (Result, *Rejection) {
@@ -46,6 +54,10 @@ func (s *State) resumeExecution(c *ResumeExecution) (Result, *Rejection) {
 	}
 	if rej != nil {
 		return Result{}, rej
+	}
+	if e.status.Terminal() && e.faulted {
+		s.redo(s.executions.mut(e))
+		return Result{Exec: e.id}, nil
 	}
 	if e.status != Paused {
 		return Result{}, reject(Conflict, "The workflow ", e.id.String(), " is not PAUSED so cannot resume. Current status is ", e.status.String())
@@ -93,7 +105,7 @@ func (s *State) terminateExecution(c *TerminateExecution) (Result, *Rejection) {
 	case e.status == Terminated:
 		return Result{Exec: e.id, Repeated: true}, nil
 	case e.status.Terminal():
-		e = s.executions.mut(e)
+		e = s.executions.mut(s.settleFailure(e))
 		s.moveStatus(e, Terminated)
 		e.reason, e.updated = cut(c.Reason), s.now
 		s.emit(Event{Kind: ExecutionTerminated, Exec: e.id, Status: Terminated, Reason: e.reason})

@@ -198,6 +198,9 @@ func (s *State) verifyPlace(e *execution, t *task, n *def.Node) error {
 		if t.place == placeDelayed && e.status != Paused && !e.status.Terminal() {
 			return broken(id, ": is delayed and has no timer")
 		}
+		if _, count := s.deadlines(t, n, s.typeOf(n)); count > 0 && n.Embedded != nil && e.status == Running && e.sweep == sweepNone && !e.over(t) {
+			return broken(id, ": has a limit and no timer")
+		}
 		return nil
 	}
 	if o, ok := s.due.get(t.due); !ok || o.task != t.id || !t.open() {
@@ -284,9 +287,11 @@ func (s *State) verifyLife(e *execution) error {
 	switch {
 	case e.status == Running && e.sweep == sweepNone && e.open == 0 && items == 0:
 		return broken("runs and nothing will move it")
+	case e.faulted && e.status == Running || s.heldFault(e) && !e.faulted:
+		return broken("is at fault, and nobody can resume it")
 	case e.status == Running && e.sweep == sweepNone && s.holds(e) && !e.advancing:
 		return broken("holds records back without an item to take them up")
-	case e.status.Terminal() && e.openAll > 0 && !closing && e.sweep != sweepReviving:
+	case e.status.Terminal() && e.openAll > 0 && !closing && e.sweep != sweepReviving && !e.faulted:
 		return broken("has ended with open records and no sweep")
 	case e.sweep == sweepReviving && !reviving && !e.faulted:
 		return broken("is being revived without an item")
@@ -304,6 +309,9 @@ func (s *State) verifyLife(e *execution) error {
 	}
 	return nil
 }
+
+// heldFault says whether an item waits for a person to resume the execution.
+func (s *State) heldFault(e *execution) bool { return len(s.heldRows(e, heldItem, heldAside, 1)) > 0 }
 
 // verifyQueues recounts queues and limits.
 func (s *State) verifyQueues() error {
