@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,8 +21,8 @@ import (
 const (
 	// noLabel marks the packets of nodes that know no cluster yet.
 	noLabel = "pawl"
-	// joinMin and joinMax bound the wait between attempts to find anybody, while
-	// nobody is known: soon at first, since nodes are started together.
+	// joinMin and joinMax bound the wait between attempts to find seeds that are not
+	// known: soon at first, since nodes are started together.
 	joinMin = time.Second
 	joinMax = 30 * time.Second
 	// streamTimeout bounds one full exchange, and how long a seed that does not
@@ -157,13 +158,17 @@ func (g *Gossip) Stop() error {
 	return nil
 }
 
-// join looks for others as long as none is known.
+// join asks the seeds that are not among the known nodes. That others are known is not
+// enough: they may have asked this node, and a seed that comes up late knows nobody.
 func (g *Gossip) join(ctx context.Context) {
 	wait := joinMin
 	for {
-		if len(g.cfg.Seeds) > 0 && g.list.NumMembers() <= 1 {
-			if _, err := g.list.Join(g.cfg.Seeds); err != nil {
-				g.cfg.Log.Debug("gossip found nobody", "err", err)
+		for _, seed := range g.missing() {
+			if ctx.Err() != nil {
+				return
+			}
+			if _, err := g.list.Join([]string{seed}); err != nil {
+				g.cfg.Log.Debug("gossip seed not found", "seed", seed, "err", err)
 			}
 		}
 		select {
@@ -173,6 +178,19 @@ func (g *Gossip) join(ctx context.Context) {
 		}
 		wait = min(2*wait, joinMax)
 	}
+}
+
+// missing lists the seeds at whose address no node is known; those given by name are
+// always asked again.
+func (g *Gossip) missing() []string {
+	var out []string
+	members := g.list.Members()
+	for _, seed := range g.cfg.Seeds {
+		if !slices.ContainsFunc(members, func(n *memberlist.Node) bool { return n.Address() == seed }) {
+			out = append(out, seed)
+		}
+	}
+	return out
 }
 
 // delegate is what memberlist asks and tells.

@@ -108,6 +108,26 @@ func TestNodesFindEachOther(t *testing.T) {
 	}
 }
 
+// A node that is asked by another before its own seed is up still finds the seed, which
+// knows nobody.
+func TestASeedThatComesLateIsFound(t *testing.T) {
+	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := portOf(free.(*net.UDPConn))
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, eb := begin(t, Config{Meta: metaOf(2), Seeds: []string{hostPort("127.0.0.1", port)}})
+	_, ec := begin(t, Config{Meta: metaOf(3), Seeds: []string{hostPort("127.0.0.1", b.Port())}})
+	eb.wait(t, metaOf(3))
+	_, ea := begin(t, Config{Meta: metaOf(1), Port: port})
+	ea.wait(t, metaOf(2))
+	ea.wait(t, metaOf(3))
+	ec.wait(t, metaOf(1))
+}
+
 func TestOtherLabelIsNotHeard(t *testing.T) {
 	a, ea := begin(t, Config{Meta: metaOf(1), Label: "c1"})
 	seed := hostPort("127.0.0.1", a.Port())
