@@ -25,6 +25,10 @@ func TestLooksAtOnceWhenTheLeaderIsGone(t *testing.T) {
 				other = n
 			}
 		}
+		c.until(10*time.Second, "the other node follows", func() bool { // a majority may do without it
+			_, id := other.p.Raft.LeaderWithID()
+			return id == raft.ServerID(lead.p.Node.String()) && other.p.Raft.State() == raft.Follower
+		})
 		heartbeat := func() time.Duration { return other.p.Raft.ReloadableConfig().HeartbeatTimeout }
 		other.p.quick.dead(other.p.Node) // not the leader: nothing to look for
 		if got := heartbeat(); got != 5*time.Second {
