@@ -42,7 +42,7 @@ func readLane(r *reader) (l lane) {
 // against none.
 func (s *State) limitOf(t *task, q *queue) string {
 	switch {
-	case len(q.name) > 0 && q.name[0] == '$':
+	case t.job != jobNone:
 		return ""
 	case !q.shared:
 		return q.limit

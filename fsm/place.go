@@ -42,6 +42,10 @@ func (s *State) enterPlace(t *task) {
 		s.mutQueue(t.queue).leased++
 		s.leases.put(t.leaseKey(), t.lease)
 		s.takePermit(t, 1)
+	case placeWaiting:
+		if t.awaited() {
+			s.takePermit(t, 1)
+		}
 	}
 	s.arm(t)
 }
@@ -70,6 +74,9 @@ func (s *State) unfile(t *task) {
 		t.lease, t.holder = 0, Slot{}
 	case placeWaiting:
 		s.waits.drop(t.id)
+		if t.awaited() {
+			s.takePermit(t, -1)
+		}
 	}
 }
 
@@ -81,7 +88,13 @@ func (t *task) leaseKey() leaseKey {
 	return leaseKey{node: t.holder.Node, boot: t.holder.Boot, task: t.id}
 }
 
-// takePermit takes or gives back the permit of a leased task.
+// awaited says whether a call is made and its task is to be completed from outside. It
+// is in progress and keeps its permit.
+func (t *task) awaited() bool {
+	return t.place == placeWaiting && t.queue != 0 && t.status == TaskStatusInProgress
+}
+
+// takePermit takes or gives back the permit of a task in progress.
 func (s *State) takePermit(t *task, n int) {
 	q, _ := s.queues.get(t.queue)
 	name := s.limitOf(t, q)
@@ -90,7 +103,7 @@ func (s *State) takePermit(t *task, n int) {
 	}
 	l := s.mutLimit(name)
 	l.inflight = count(l.inflight, n)
-	if n > 0 {
+	if n > 0 && t.place == placeLeased {
 		s.noteGrant(l, q.id)
 	}
 	s.touchLimit(name)
@@ -167,7 +180,7 @@ func (s *State) internQueue(name Queue, limit string) *queue {
 func (s *State) queueFor(e *execution, n *def.Node, tt *def.TaskType) queueID {
 	base := n.Queue()
 	if n.Kind == def.Call { // for workers of the server itself
-		return s.internQueue(Queue(base), base).id
+		return s.internQueue(Queue(base), n.Name).id
 	}
 	suffix := ""
 	if tt.Namespace != "" {
@@ -182,6 +195,9 @@ func (s *State) queueFor(e *execution, n *def.Node, tt *def.TaskType) queueID {
 		if first == "NO_DOMAIN" {
 			break
 		}
+		if first == "" {
+			continue
+		}
 		name := Queue(join(first, ":", base, suffix))
 		q, known := s.findQueue(name)
 		if rest == "" || known && q.seen != 0 && s.now-q.seen <= activeFor {
@@ -194,7 +210,7 @@ func (s *State) queueFor(e *execution, n *def.Node, tt *def.TaskType) queueID {
 func domainFor(ds []Domain, taskType string) string {
 	all := ""
 	for _, d := range ds {
-		if d.Type == taskType {
+		if d.Type == taskType && trimBlanks(d.Domain) != "" {
 			return d.Domain
 		}
 		if d.Type == "*" {

@@ -146,16 +146,17 @@ func (c *chaos) taskNames() []string {
 
 func (c *chaos) taskTypeSource(name string) []byte {
 	policy := []string{"RETRY", "TIME_OUT_WF", "ALERT_ONLY"}[c.r.IntN(3)]
-	s := fmt.Sprintf(`{"name":%q,"retryCount":%d,"retryDelaySeconds":%d,"timeoutPolicy":%q,"responseTimeoutSeconds":%d,"timeoutSeconds":0,"concurrentExecLimit":%d`,
-		name, c.r.IntN(3), c.r.IntN(3), policy, 1+c.r.IntN(20), c.r.IntN(4))
+	response := 1 + c.r.IntN(20)
+	s := fmt.Sprintf(`{"name":%q,"retryCount":%d,"retryDelaySeconds":%d,"timeoutPolicy":%q,"responseTimeoutSeconds":%d,"timeoutSeconds":%d,"concurrentExecLimit":%d`,
+		name, c.r.IntN(3), c.r.IntN(3), policy, response, [...]int{0, 0, response, response + c.r.IntN(9)}[c.r.IntN(4)], c.r.IntN(4))
 	if c.r.IntN(4) == 0 {
 		s += fmt.Sprintf(`,"pollTimeoutSeconds":%d`, 1+c.r.IntN(20))
 	}
 	if c.r.IntN(4) == 0 {
-		s += fmt.Sprintf(`,"totalTimeoutSeconds":%d`, 5+c.r.IntN(30))
+		s += fmt.Sprintf(`,"totalTimeoutSeconds":%d`, response+9+c.r.IntN(20))
 	}
 	if c.r.IntN(3) == 0 {
-		s += fmt.Sprintf(`,"rateLimitPerFrequency":%d,"rateLimitFrequencyInSeconds":%d`, c.r.IntN(4), 1+c.r.IntN(9))
+		s += fmt.Sprintf(`,"rateLimitPerFrequency":%d,"rateLimitFrequencyInSeconds":%d`, [...]int{0, 1, 2, 3, 70}[c.r.IntN(5)], c.r.IntN(9))
 	}
 	if c.r.IntN(4) == 0 {
 		s += `,"backoffJitterMs":1500,"retryLogic":"EXPONENTIAL_BACKOFF"`
@@ -278,9 +279,8 @@ func (c *chaos) fence(b Body, r Result) {
 // of a task ascend.
 func (c *chaos) checkLimits(grants []Leased) {
 	leased := map[string]int{}
-	for k := range c.a.leases.tree.All() {
-		t, _ := c.a.tasks.get(k.task)
-		if t.job == jobNone { // jobs count against no type
+	for _, t := range c.a.tasks.tree.All() { // a call that waits for its end is in progress too
+		if t.job == jobNone && (t.place == placeLeased || t.awaited()) { // jobs count against no type
 			leased[c.a.nodeOf(c.a.execOf(t), t.node).Name]++
 		}
 	}

@@ -46,7 +46,7 @@ func (s *State) deadlines(t *task, n *def.Node, tt *def.TaskType) (list [4]deadl
 	if tt.TotalTimeout > 0 && enforced {
 		add(addSeconds(t.firstScheduled, tt.TotalTimeout), dueTotal)
 	}
-	if (t.place == placeLeased || t.place == placeWaiting || t.job != jobNone) && tt.Timeout > 0 && enforced && t.start != 0 {
+	if tt.Timeout > 0 && enforced && t.start != 0 { // also while it waits to be called back
 		add(addSeconds(t.start, tt.Timeout+t.startDelay), dueAttempt)
 	}
 	if t.job != jobNone {

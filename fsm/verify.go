@@ -327,9 +327,9 @@ func (s *State) verifyQueues() error {
 			c.delayed++
 		case t.place == placeLeased:
 			c.leased++
-			if q, ok := s.queues.get(t.queue); ok {
-				limits[s.limitOf(t, q)]++
-			}
+		}
+		if q, ok := s.queues.get(t.queue); ok && (t.place == placeLeased || t.awaited()) {
+			limits[s.limitOf(t, q)]++
 		}
 		queues[t.queue] = c
 	}

@@ -110,7 +110,7 @@ func (t *Task) fresh() {
 	switch t.step.Type {
 	case "SIMPLE":
 		t.Status, t.Type = "SCHEDULED", t.step.Name
-		t.delay = t.step.StartDelay
+		t.delay, t.callback = t.step.StartDelay, t.step.StartDelay
 		t.ready = now + 1000*t.delay
 	case "HTTP", "KAFKA_PUBLISH", "EVENT", "SUB_WORKFLOW", "START_WORKFLOW":
 		t.Status = "SCHEDULED"

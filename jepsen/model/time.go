@@ -112,7 +112,7 @@ func (t *Task) limits() []limit {
 	}
 	add(t.first, s.TotalTimeout, 0, s.Policy, "Task %s/%s exceeded total timeout of %d seconds (elapsed ELAPSED seconds"+
 		" across all attempts including retry delays). Timeout policy: %s", t.step.Name, t.Key(), s.TotalTimeout, s.Policy)
-	if t.Status == "IN_PROGRESS" {
+	if t.start > 0 {
 		add(t.start+1000*t.delay, s.Timeout, 0, s.Policy, "Task timed out after ELAPSED seconds. Timeout configured as %d"+
 			" seconds. Timeout policy configured to %s", s.Timeout, s.Policy)
 	}
