@@ -190,22 +190,28 @@ func (z *sized) wantOpen(n int) {
 	}
 }
 
-// finish lets workers answer until nobody has anything to do, and wants every execution
-// to have ended well, apart from so many that a verb left behind.
-func (z *sized) finish(left int) {
+// answer lets workers answer until nobody has anything to do.
+func (z *sized) answer() {
 	z.t.Helper()
 	e := &Entry{Work: sizedWork, Offers: z.offers(64)}
 	for {
 		out := z.enter(e)
 		if len(out.Grants) == 0 && !out.More {
-			break
+			z.report("all tasks completed")
+			return
 		}
 		e = &Entry{Work: sizedWork, Offers: z.offers(64)}
 		for _, g := range out.Grants {
 			e.Commands = append(e.Commands, &Command{Body: &CompleteTask{Task: g.Task, Lease: g.Lease, Output: []byte(`{"ok":true}`)}})
 		}
 	}
-	z.report("all tasks completed")
+}
+
+// finish lets workers answer, and wants every execution to have ended well then, apart
+// from so many that a verb left behind.
+func (z *sized) finish(left int) {
+	z.t.Helper()
+	z.answer()
 	z.shows(Completed)()
 	for _, x := range z.a.executions.tree.All() {
 		if x.status == Completed {
@@ -235,6 +241,13 @@ var sizedVerbs = map[string]func(z *sized){
 		z.verb(&PauseExecution{Exec: z.id}, z.shows(Paused))
 		z.wantOpen(z.wide)
 		z.verb(&ResumeExecution{Exec: z.id}, z.shows(Running))
+		z.finish(0)
+	},
+	"pause, answer and resume": func(z *sized) {
+		z.verb(&PauseExecution{Exec: z.id}, z.shows(Paused))
+		z.answer()
+		z.shows(Paused)()
+		z.verb(&ResumeExecution{Exec: z.id}, nil)
 		z.finish(0)
 	},
 	"terminate and retry": func(z *sized) {
