@@ -165,6 +165,8 @@ func (s *State) doVerb(b Body) (Result, *Rejection) {
 		return s.deleteExecution(c)
 	case *Bulk:
 		return s.bulk(c)
+	case *PushMessage:
+		return s.pushMessage(c)
 	}
 	return s.doSetting(b)
 }

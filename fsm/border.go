@@ -150,7 +150,7 @@ type Batch struct {
 // Result is the answer to one command.
 type Result struct {
 	Exec     ExecID // execution made or touched
-	Task     TaskID // task touched
+	Task     TaskID // task touched; PushMessage: the message, whose id has the form of a task's
 	Version  int32  // version of a definition that was registered
 	Repeated bool   // the call had been answered before: Index is that of the first answer
 	Ignored  bool   // a late report that changed nothing, answered with success

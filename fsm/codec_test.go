@@ -44,6 +44,7 @@ func everyCommand() []*Command {
 			ResumeSubworkflows: true, Append: true, Ref: "f", Input: []byte(`{"i":1}`), Output: []byte(`{"o":1}`), Correlation: "c"},
 		&TerminateExecution{Exec: id, Reason: "r", TriggerFailureWorkflow: true},
 		&UpdateTask{Task: task, Status: TaskStatusCompleted, Replace: true, ExtendLease: true},
+		&PushMessage{Exec: id, Message: []byte(`{"a":1}`)},
 		&PutSecret{Name: "S", Value: "v"}, &DeleteSecret{Name: "S"}, &PutVariable{Name: "V", Value: "v"}, &DeleteVariable{Name: "V"},
 	}
 	var out []*Command
@@ -141,6 +142,7 @@ func lived(t *testing.T) *twin {
  {"name":"j","taskReferenceName":"j","type":"JOIN"}]}`, `{"name":"dy","version":1,"schemaVersion":2,"tasks":[{"name":"d","taskReferenceName":"d","type":"DYNAMIC","dynamicTaskNameParam":"n","inputParameters":{"n":"HUMAN"}}]}`)
 	w.start("df", `{}`)
 	w.start("dy", `{}`)
+	w.must(&PushMessage{Exec: held, Message: []byte(`{"a":1}`)})
 	w.define(wide(3000, wideTask))
 	w.apply(&Entry{Commands: []*Command{{Body: &StartExecution{Name: "wide"}}}})
 	return w

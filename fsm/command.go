@@ -128,7 +128,7 @@ func newBody(k kind) Body {
 // behind them.
 func (c *Command) Urgent() bool {
 	switch c.Body.kind() {
-	case kindStart, kindSignal, kindPutDefinition, kindDeleteDefinition, kindPutTaskType, kindDeleteTaskType,
+	case kindStart, kindSignal, kindPush, kindPutDefinition, kindDeleteDefinition, kindPutTaskType, kindDeleteTaskType,
 		kindPutSecret, kindDeleteSecret, kindPutVariable, kindDeleteVariable:
 		return false
 	}

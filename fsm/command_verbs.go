@@ -37,6 +37,8 @@ func newVerb(k kind) Body {
 		return &DeleteExecution{}
 	case kindBulk:
 		return &Bulk{}
+	case kindPush:
+		return &PushMessage{}
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 // closeAfter sweeps what an execution that has ended left open.
 func (s *State) closeAfter(e *execution) {
 	e.revival, e.cutTo = nil, 0
-	if e.openAll > 0 || e.ending > 0 || s.heldAny(e) {
+	if _, _, kept := s.firstRow(e.id, inboxMessages); kept || e.openAll > 0 || e.ending > 0 || s.heldAny(e) {
 		e.sweep = sweepClosing
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemClose, exec: e.id})
 		return
@@ -172,6 +172,7 @@ func (s *State) swept(e *execution) {
 // person resumes the execution. It reports whether it is through.
 func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool) {
 	s.dropHeld(e)
+	s.dropMessages(e)
 	var open []*task
 	for id, t := range s.tasks.tree.From(TaskID{Exec: e.id, Serial: from}) {
 		if id.Exec != e.id || e.openAll == uint32(len(open)) {

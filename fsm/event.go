@@ -59,6 +59,12 @@ const (
 	VariableDeleted
 )
 
+// The events of messages.
+const (
+	MessageStored   EventKind = 70 + iota // an execution was given one; Ref is its id
+	MessagesDropped                       // those that an execution kept are too old
+)
+
 // Event tells one thing that an entry did. Events order by (index, position in the
 // entry); fields that do not belong to the kind are zero.
 type Event struct {

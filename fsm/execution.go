@@ -41,6 +41,8 @@ type execution struct {
 	cutTo      uint32
 	jumped     uint32 // cutTo of the last jump, for good
 	parkedTask uint32 // serial of the record that stands for its first
+	received   uint32 // messages that it was ever given
+	inboxBytes uint32 // of the messages that it keeps
 	revival    *revival
 	quota      string // limit that it counts against, empty without a quota
 	quotaTurn  uint64 // of its row
@@ -104,6 +106,8 @@ func (e *execution) encode(w *writer) {
 	w.flag(33, e.counted)
 	w.flag(34, e.faulted)
 	w.num(35, uint64(e.jobs))
+	w.num(38, uint64(e.received))
+	w.num(39, uint64(e.inboxBytes))
 	w.flag(40, e.gone)
 	w.num(41, uint64(e.hideFrom))
 	w.num(42, uint64(e.hideTo))
@@ -210,6 +214,10 @@ func (e *execution) decodeFacts(r *reader) {
 		e.faulted = r.flag()
 	case 35:
 		e.jobs = r.num32()
+	case 38:
+		e.received = r.num32()
+	case 39:
+		e.inboxBytes = r.num32()
 	case 50:
 		e.quota = r.str()
 	case 51:

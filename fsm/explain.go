@@ -238,6 +238,8 @@ func (x *explainer) waiting(e *execution, t *task) {
 		x.say(WhyUpdate, "it waits for an update from outside")
 	case def.Call:
 		x.say(WhyUpdate, "its call is made; it waits for an update from outside")
+	case def.PullMessages:
+		x.say(WhyMessage, "it waits for a message to its execution")
 	case def.StartWorkflow:
 		if x.s.held.has(heldKey{exec: e.id, list: heldExpand, serial: t.id.Serial}) {
 			x.say(WhyHeld, "its execution starts when this one is resumed")

@@ -128,7 +128,7 @@ func (p *prober) check(r Reason) {
 		p.checkAgenda(r)
 	case WhyPaused, WhyHeld:
 		p.checkHeld(r)
-	case WhySignal, WhyUpdate:
+	case WhySignal, WhyUpdate, WhyMessage:
 		p.checkOutside(r)
 	case WhyMembers, WhyNever:
 		p.checkMembers(r)

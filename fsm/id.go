@@ -66,6 +66,15 @@ func newExecID(index uint64, incarnation uint8, ordinal uint32) ExecID {
 	}
 }
 
+// kindMessage is the kind in the id of a message; that of executions and tasks is 0.
+const kindMessage = 3
+
+// messageID is the id of the n-th message that an execution was given. It has the form
+// of a task's and is the id of none.
+func messageID(e ExecID, n uint32) TaskID {
+	return TaskID{Exec: ExecID{Hi: e.Hi, Lo: e.Lo | kindMessage<<32}, Serial: n}
+}
+
 // IsZero reports whether e names no execution.
 func (e ExecID) IsZero() bool { return e == ExecID{} }
 

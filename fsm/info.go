@@ -31,6 +31,8 @@ type ExecutionInfo struct {
 	// Jobs counts its open tasks that wait for work of the server itself, such as a
 	// script: at 0 all that a report has led to is there to see.
 	Jobs int
+	// Messages counts those that it was given and no step has taken.
+	Messages int
 }
 
 // TaskInfo is one attempt at one step as readers see it. An open task of an execution

@@ -46,6 +46,8 @@ func (s *State) execute(r *run, t *task) {
 		r.joins = addSorted(r.joins, t.id.Serial)
 	case def.Yield:
 		s.block(r, t)
+	case def.PullMessages:
+		s.pullMessages(r, t)
 	case def.StartWorkflow:
 		s.scratch.soon = append(s.scratch.soon, item{kind: itemStart, exec: r.e.id, serial: t.id.Serial})
 	}

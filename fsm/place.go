@@ -74,6 +74,7 @@ func (s *State) unfile(t *task) {
 		t.lease, t.holder = 0, Slot{}
 	case placeWaiting:
 		s.waits.drop(t.id)
+		s.inbox.drop(pullKey(t.id))
 		if t.awaited() {
 			s.takePermit(t, -1)
 		}

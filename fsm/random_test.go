@@ -453,7 +453,7 @@ func (c *chaos) verb() Body {
 	if c.r.IntN(2) == 0 {
 		return c.verbs()
 	}
-	switch c.r.IntN(18) {
+	switch c.r.IntN(20) {
 	case 14, 15:
 		return c.setting()
 	case 16, 17:
@@ -464,8 +464,10 @@ func (c *chaos) verb() Body {
 		return &ResumeExecution{Exec: c.exec()}
 	case 5, 6:
 		return &TerminateExecution{Exec: c.exec(), Reason: "enough"}
-	case 7, 8:
+	case 7:
 		return &Signal{Exec: c.exec(), Output: c.output()}
+	case 8, 18, 19:
+		return &PushMessage{Exec: c.exec(), Message: c.output()}
 	case 9:
 		return &PauseQueue{Queue: c.offer().Queue}
 	case 10:
@@ -510,7 +512,7 @@ func (c *chaos) rest() {
 	if err := c.a.Verify(Full); err != nil {
 		c.t.Fatalf("index %d: %v", c.index, err)
 	}
-	if n := c.a.ready.tree.Len() + c.a.leases.tree.Len() + c.a.agenda.tree.Len() + c.a.held.tree.Len() + c.a.waits.tree.Len(); n != 0 {
+	if n := c.a.ready.tree.Len() + c.a.leases.tree.Len() + c.a.agenda.tree.Len() + c.a.held.tree.Len() + c.a.waits.tree.Len() + c.a.inbox.tree.Len(); n != 0 {
 		for _, e := range c.a.executions.tree.All() {
 			if !e.status.Terminal() {
 				return // a failure workflow started behind the walk
@@ -522,5 +524,6 @@ func (c *chaos) rest() {
 
 // chaosKinds are the kinds of steps that random definitions have beside the usual.
 func chaosKinds() []string {
-	return []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN", "START_WORKFLOW", "nested"}
+	return []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN", "START_WORKFLOW", "PULL_WORKFLOW_MESSAGES",
+		"nested"}
 }

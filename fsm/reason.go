@@ -51,6 +51,7 @@ const (
 	WhyTimer       = "timer"        // a time
 	WhySignal      = "signal"       // a signal, or an update from outside
 	WhyUpdate      = "update"       // an update from outside
+	WhyMessage     = "message"      // a message to its execution
 )
 
 // Explanation says what an execution waits for.

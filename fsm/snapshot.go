@@ -36,6 +36,7 @@ func (v View) tables(f form) iter.Seq[Table] {
 		{tableByCorrelation, t.byCorrelation.encoded(f)}, {tableByParent, t.byParent.encoded(f)},
 		{tableSecrets, t.secrets.encoded(f)}, {tableEnvironment, t.environment.encoded(f)},
 		{tableCache, t.cache.encoded(f)}, {tableParked, t.parked.encoded(f)},
+		{tableInbox, t.inbox.encoded(f)},
 	}
 	return func(yield func(Table) bool) {
 		for _, table := range list {
@@ -145,6 +146,8 @@ func (s *State) loadRows(id TableID, rows iter.Seq[[]byte]) error {
 		return loadRows(s.cache, rows, decodeCache)
 	case tableParked:
 		return loadRows(s.parked, rows, decodeParked)
+	case tableInbox:
+		return loadRows(s.inbox, rows, decodeInbox)
 	}
 	return ErrVersion
 }

@@ -303,7 +303,7 @@ func (s *story) verbBody(a args, out []byte) Body {
 }
 
 func (s *story) startBody(a args) Body {
-	c := &StartExecution{Version: int32(a.num("version")), Input: []byte(a.named["input"]), Correlation: a.named["corr"],
+	c := &StartExecution{Version: int32(a.num("version")), Input: []byte(a.identified(a.named["input"])), Correlation: a.named["corr"],
 		Priority: int32(a.num("priority")), Key: a.named["key"], CreatedBy: a.named["by"]}
 	if w := a.word(1); w[0] == '{' {
 		c.Definition = []byte(w)
@@ -338,8 +338,9 @@ func (s *story) entry(e *Entry) {
 func (s *story) print(e *Entry, out *Applied) {
 	for _, ev := range out.Events {
 		if ev.Kind == ExecutionStarted {
-			s.execs[ev.Exec] = fmt.Sprintf("e%d", len(s.execs)+1)
+			s.execs[ev.Exec] = fmt.Sprintf("e%d", len(s.byName)+1)
 			s.byName[s.execs[ev.Exec]] = ev.Exec
+			s.nameMessages(ev.Exec)
 		}
 		if ev.Kind == TaskLeased {
 			s.leases = append(s.leases, ev.Lease)
@@ -431,7 +432,7 @@ var eventNames = map[EventKind]string{
 	VariablePut: "variable put", VariableDeleted: "variable deleted",
 	ExecutionRestarted: "restarted", ExecutionRetried: "retried",
 	ExecutionReran: "reran", ExecutionRevived: "revived", ExecutionJumped: "jumped", ExecutionDeleted: "deleted",
-	VariablesSet: "variables set", TaskSkipped: "skipped", TaskReopened: "reopened",
+	MessageStored: "message", MessagesDropped: "messages dropped", VariablesSet: "variables set", TaskSkipped: "skipped", TaskReopened: "reopened",
 }
 
 func (s *story) event(ev Event) string {
@@ -454,6 +455,8 @@ func (s *story) event(ev Event) string {
 		if ev.Task != TaskStatusFailed {
 			b.WriteString(" " + ev.Task.String())
 		}
+	case MessageStored:
+		b.WriteString(" " + ev.Ref)
 	case LoopIteration:
 		fmt.Fprintf(&b, " %d", ev.Retry)
 		return b.String()
@@ -489,6 +492,9 @@ func (s *story) ask(a args) bool {
 		line := fmt.Sprintf("%s v%d %s tasks=%d output=%s", e.Definition, e.Version, e.Status, e.Tasks, orNothing(e.Output))
 		if len(e.Variables) > 2 {
 			line += " variables=" + string(e.Variables)
+		}
+		if e.Messages > 0 {
+			line += fmt.Sprintf(" messages=%d", e.Messages)
 		}
 		if len(e.FailedRefs) > 0 {
 			line += fmt.Sprintf(" failed=%v", e.FailedRefs)

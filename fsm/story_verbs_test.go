@@ -30,6 +30,12 @@ func (s *story) lifeBody(a args, out []byte) Body {
 		return &DeleteExecution{Exec: a.exec(a.word(1)), Force: a.named["force"] != ""}
 	case "bulk":
 		return s.bulkBody(a)
+	case "push":
+		c := &PushMessage{Exec: a.exec(a.word(1))}
+		if len(a.words) > 2 {
+			c.Message = []byte(a.word(2))
+		}
+		return c
 	}
 	return nil
 }

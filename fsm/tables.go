@@ -44,7 +44,10 @@ const (
 	tableCache       TableID = 29
 	tableParked      TableID = 30
 
-	tableEnd TableID = 32 // one past the last; 31 is used up
+	// 31 is used up.
+
+	tableInbox TableID = 32
+	tableEnd   TableID = 33 // one past the last
 )
 
 type (
@@ -168,6 +171,7 @@ type tables struct {
 	environment *settings
 	cache       *rows[cacheKey, cached]
 	parked      *rows[parkedKey, ExecID] // executions that wait for a quota or hold a part of one
+	inbox       *rows[inboxKey, message] // messages that wait to be pulled, and records that wait for one
 }
 
 func newTables(j *journal) tables {
@@ -202,6 +206,7 @@ func newTables(j *journal) tables {
 		environment:   newRows(tableEnvironment, j, cmp.Compare, encodeSettingRow),
 		cache:         newRows(tableCache, j, compareCache, encodeCache),
 		parked:        newRows(tableParked, j, compareParked, encodeParked),
+		inbox:         newRows(tableInbox, j, compareInbox, encodeInbox),
 	}
 	t.executions.detach = (*execution).detach
 	return t
@@ -219,6 +224,7 @@ func (t *tables) view() tables {
 		byCorrelation: t.byCorrelation.view(), byParent: t.byParent.view(),
 		openTasks: t.openTasks.View(),
 		secrets:   t.secrets.view(), environment: t.environment.view(), cache: t.cache.view(), parked: t.parked.view(),
+		inbox: t.inbox.view(),
 	}
 }
 
@@ -253,6 +259,7 @@ func (t *tables) settle() {
 	t.environment.settle()
 	t.cache.settle()
 	t.parked.settle()
+	t.inbox.settle()
 }
 
 // plan is the compiled form of a definition's bytes, shared by every registered

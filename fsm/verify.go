@@ -194,6 +194,9 @@ func (s *State) verifyPlace(e *execution, t *task, n *def.Node) error {
 	if t.place != placeWaiting && s.waits.has(t.id) {
 		return broken(id, ": has a row of waits and does not wait")
 	}
+	if n.Kind == def.PullMessages && t.place == placeWaiting && !s.inbox.has(pullKey(t.id)) && !s.toRun(e, t) {
+		return broken(id, ": waits for messages without a row in the inbox")
+	}
 	if t.due.at == 0 {
 		if t.place == placeDelayed && e.status != Paused && !e.status.Terminal() {
 			return broken(id, ": is delayed and has no timer")
@@ -343,7 +346,7 @@ func (s *State) verifyQueues() error {
 			return broken("limit ", name, ": inflight is ", itoa(int64(l.inflight)), ", recounted ", itoa(int64(limits[name])))
 		}
 	}
-	return cmp.Or(s.verifyLanes(), s.verifyRates(), s.verifyParked(), s.verifyCache())
+	return cmp.Or(s.verifyLanes(), s.verifyRates(), s.verifyParked(), s.verifyCache(), s.verifyInbox())
 }
 
 // verifyRows checks that each row points to a record that agrees.

@@ -65,6 +65,9 @@ func (v View) summary(e *execution) ExecutionInfo {
 	if e.quota != "" {
 		i.Quota, i.Parked = e.quota[len(quotaPrefix(p.Name)):], e.quotaState == quotaWaits
 	}
+	if !e.status.Terminal() {
+		i.Messages = v.s.messages(e.id)
+	}
 	if e.failedTask != 0 {
 		i.FailedTask = TaskID{Exec: e.id, Serial: e.failedTask}
 	}

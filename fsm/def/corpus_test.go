@@ -48,7 +48,6 @@ var faulty = map[string]string{
 	"wf-get-workflow-b2.json":       "type GET_WORKFLOW is not supported yet",
 	"wf-terminate-workflow-b3.json": "type TERMINATE_WORKFLOW is not supported yet",
 	"wf-update-task-b4.json":        "type UPDATE_TASK is not supported yet",
-	"wf-wmq_echo_loop.json":         "type PULL_WORKFLOW_MESSAGES is not supported yet",
 }
 
 func TestCorpusDefinitionsAreValid(t *testing.T) {

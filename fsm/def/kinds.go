@@ -35,6 +35,7 @@ var kindNames = []struct {
 	{"JSON_JQ_TRANSFORM", Jq},
 	{"DYNAMIC", Dynamic},
 	{"FORK_JOIN_DYNAMIC", DynamicFork},
+	{"PULL_WORKFLOW_MESSAGES", PullMessages},
 }
 
 // servedTypes are built-in types of Conductor and its commercial edition that workers
@@ -59,7 +60,7 @@ func Served(typ string) bool {
 // cannot run here. They are refused by name: queued for workers, which is what
 // happens to types that nobody knows, they would wait for ever.
 var otherTypes = []string{
-	"PULL_WORKFLOW_MESSAGES", "GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
+	"GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
 }
 
 // kindOf returns the kind of a type, and false for a built-in type that cannot

@@ -179,7 +179,8 @@ func (f *forker) member(shape string, m member, build func() []byte) (failure st
 // shares reports whether nodes of a kind hold nothing of a member's input, nor steps.
 func shares(k Kind) bool {
 	switch k {
-	case Worker, Call, SubWorkflow, Wait, Human, Yield, SetVariable, Noop, Terminate, StartWorkflow, Dynamic:
+	case Worker, Call, SubWorkflow, Wait, Human, Yield, SetVariable, Noop, Terminate, StartWorkflow, Dynamic,
+		PullMessages:
 		return true
 	}
 	return false

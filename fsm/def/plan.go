@@ -27,6 +27,7 @@ const (
 	Jq                        // JSON_JQ_TRANSFORM: runs a jq program of its input over its input
 	Dynamic                   // DYNAMIC: becomes what the input names when it is made
 	DynamicFork               // FORK_JOIN_DYNAMIC: starts the steps that its input lists
+	PullMessages              // PULL_WORKFLOW_MESSAGES: takes messages that its execution was given
 )
 
 // Successors that are no node.

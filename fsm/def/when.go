@@ -202,6 +202,50 @@ func civilDays(year, month, d int64) int64 {
 	return (era-1)*daysIn400Years + inEra*365 + inEra/4 - inEra/100 + inYear - epoch
 }
 
+// civilDate is the date that civilDays returns the days of.
+func civilDate(days int64) (year, month, d int64) {
+	const daysIn400Years, epoch = 146097, 719468
+	days += epoch + daysIn400Years // never negative
+	era, inEra := days/daysIn400Years, days%daysIn400Years
+	inEraYear := (inEra - inEra/1460 + inEra/36524 - inEra/146096) / 365
+	inYear := inEra - (365*inEraYear + inEraYear/4 - inEraYear/100)
+	shifted := (5*inYear + 2) / 153
+	d = inYear - (153*shifted+2)/5 + 1
+	year, month = inEraYear+(era-1)*400, shifted+3
+	if month > 12 {
+		return year + 1, month - 12, d
+	}
+	return year, month, d
+}
+
+// AppendInstant appends a time of the years 0 to 9999, in milliseconds since 1970, as
+// 2027-01-31T18:30:00.000Z.
+func AppendInstant(dst []byte, unixMillis int64) []byte {
+	days, in := unixMillis/day, unixMillis%day
+	if in < 0 {
+		days, in = days-1, in+day
+	}
+	year, month, d := civilDate(days)
+	dst = appendPadded(dst, year, 4)
+	dst = appendPadded(append(dst, '-'), month, 2)
+	dst = appendPadded(append(dst, '-'), d, 2)
+	dst = appendPadded(append(dst, 'T'), in/hour, 2)
+	dst = appendPadded(append(dst, ':'), in%hour/minute, 2)
+	dst = appendPadded(append(dst, ':'), in%minute/second, 2)
+	return append(appendPadded(append(dst, '.'), in%second, 3), 'Z')
+}
+
+func appendPadded(dst []byte, n int64, digits int) []byte {
+	for range digits {
+		dst = append(dst, '0')
+	}
+	for i := len(dst) - 1; n > 0 && i >= len(dst)-digits; i-- {
+		dst[i] += byte(n % 10)
+		n /= 10
+	}
+	return dst
+}
+
 // zoneOffset reads a time zone: Z, UTC, GMT, GMT+4, GMT-03:30, +0400. named is
 // true if it can be the name of another.
 func zoneOffset(s string) (millis int64, ok, named bool) {

@@ -36,6 +36,19 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
+func TestAppendInstant(t *testing.T) {
+	const most = 253402300799999 // the year 9999
+	for at := int64(-62167219200000); at <= most; at += 86_399_999 * 7 {
+		want := time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z")
+		if got := string(AppendInstant(nil, at)); got != want {
+			t.Fatalf("%d: got %s, want %s", at, got, want)
+		}
+	}
+	if got := string(AppendInstant([]byte("at "), most)); got != "at 9999-12-31T23:59:59.999Z" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestParseUntil(t *testing.T) {
 	at := func(y, mo, d, h, mi, offset int) int64 {
 		return time.Date(y, time.Month(mo), d, h, mi-offset, 0, 0, time.UTC).UnixMilli()

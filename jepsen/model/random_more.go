@@ -34,7 +34,7 @@ func (g *generator) special(x, depth int, s scope) []any {
 	case "START_WORKFLOW":
 		return []any{g.starter(s)}
 	}
-	return nil
+	return g.acting(kind, s)
 }
 
 func (g *generator) script(kind string, s scope) map[string]any {
