@@ -17,7 +17,7 @@ const (
 
 // Numbers of the items of single steps.
 const (
-	itemStart itemKind = 10 + iota // do what a START_WORKFLOW record asks for
+	itemAct itemKind = 10 + iota // do what a record asks for that acts on other executions
 )
 
 const (
@@ -146,7 +146,7 @@ func (s *State) quarantineItem(i item) {
 	case i.kind == itemFailure:
 		s.noFailureWorkflow(e)
 		return
-	case i.kind == itemExpand, i.kind == itemStart:
+	case i.kind == itemExpand, i.kind == itemAct:
 		s.held.put(heldKey{exec: i.exec, list: heldExpand, serial: i.serial}, none{})
 	default:
 		s.held.put(heldKey{exec: i.exec, list: heldItem, serial: uint32(i.kind)}, none{})
@@ -171,7 +171,7 @@ func (s *State) doItem(i item) (again bool) {
 		}
 	case itemExpand:
 		return s.expandMore(e, i)
-	case itemStart:
+	case itemAct:
 		return s.actMore(e, i)
 	case itemClose:
 		return s.closeMore(e, i)

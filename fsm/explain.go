@@ -240,12 +240,12 @@ func (x *explainer) waiting(e *execution, t *task) {
 		x.say(WhyUpdate, "its call is made; it waits for an update from outside")
 	case def.PullMessages:
 		x.say(WhyMessage, "it waits for a message to its execution")
-	case def.StartWorkflow:
+	case def.StartWorkflow, def.TerminateWorkflow, def.UpdateTask:
 		if x.s.held.has(heldKey{exec: e.id, list: heldExpand, serial: t.id.Serial}) {
-			x.say(WhyHeld, "its execution starts when this one is resumed")
+			x.say(WhyHeld, "what it does to others is done when its execution is resumed")
 			return
 		}
-		x.say(WhyAgenda, "its execution is about to start")
+		x.say(WhyAgenda, "what it does to other executions is about to be done")
 	case def.ExclusiveJoin:
 		x.exclusive(e, t, n)
 	case def.Join:

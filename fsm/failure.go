@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/pawlhq/pawl/fsm/expr"
+import (
+	"slices"
+
+	"github.com/pawlhq/pawl/fsm/expr"
+)
 
 // The failure workflow of an execution is started once for each of its ends by failure,
 // in an item behind that end. A verb that comes before the item starts it first, so that
@@ -85,37 +89,18 @@ func (s *State) failureInput(e *execution) []byte {
 	return expr.SetKey(in, "failedWorkflow", s.snapshotJSON(e))
 }
 
-// maxFailedTasks bounds the records that a failure workflow is told of.
-const maxFailedTasks = 1000
-
 // snapshotJSON renders an execution as Conductor's workflow object, for the input of a
-// failure workflow. Records beyond the bound, or payloads that would make it larger
-// than a task may have, are left out.
+// failure workflow. Records that would make it larger than a request may be are left out,
+// and if it is without them, so are its payloads.
 func (s *State) snapshotJSON(e *execution) []byte {
-	head := s.workflowJSON(e)
-	b := append(append([]byte(nil), head...), `,"tasks":[`...)
-	n := 0
-	for id, t := range s.tasks.tree.From(TaskID{Exec: e.id}) {
-		if id.Exec != e.id || n == maxFailedTasks {
-			break
-		}
-		if e.hides(id.Serial) {
-			continue
-		}
-		if n > 0 {
-			b = append(b, ',')
-		}
-		b = expr.Composite(&taskEnv{s: s, e: e, t: t}).AppendJSON(b)
-		n++
-		if len(b) > MaxCommandBytes {
-			return append(append([]byte(nil), head...), `,"tasks":[]}`...)
-		}
+	b := expr.Budget{Steps: expr.MaxEvalSteps}
+	head, err := s.appendExecution(nil, e, &b)
+	if err != nil || len(head) > MaxPayload {
+		head = expr.AppendString([]byte(`{"workflowId":`), e.id.String())
 	}
-	return append(b, "]}"...)
-}
-
-// workflowJSON is the object without its tasks and without its closing brace.
-func (s *State) workflowJSON(e *execution) []byte {
-	b := expr.Composite(&workflowEnv{s: s, e: e}).AppendJSON(nil)
-	return b[:len(b)-1]
+	all, err := s.appendTasks(slices.Clone(head), e, &b)
+	if err != nil || len(all) > MaxCommandBytes {
+		all = append(head, `,"tasks":[]`...)
+	}
+	return append(all, '}')
 }

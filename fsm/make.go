@@ -240,7 +240,7 @@ func takesTemplate(n *def.Node) bool {
 }
 
 // begins says whether records of a kind are SCHEDULED until the step that they begin.
-func begins(k def.Kind) bool { return k == def.SubWorkflow || k == def.StartWorkflow }
+func begins(k def.Kind) bool { return k == def.SubWorkflow || acts(k) }
 
 // withDefaults fills keys that the step does not give; one that is null even so takes
 // the template's text as it stands.

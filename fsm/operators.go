@@ -48,8 +48,10 @@ func (s *State) execute(r *run, t *task) {
 		s.block(r, t)
 	case def.PullMessages:
 		s.pullMessages(r, t)
-	case def.StartWorkflow:
-		s.scratch.soon = append(s.scratch.soon, item{kind: itemStart, exec: r.e.id, serial: t.id.Serial})
+	case def.GetWorkflow:
+		s.getWorkflow(r, t)
+	case def.StartWorkflow, def.TerminateWorkflow, def.UpdateTask:
+		s.scratch.soon = append(s.scratch.soon, item{kind: itemAct, exec: r.e.id, serial: t.id.Serial})
 	}
 }
 

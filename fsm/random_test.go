@@ -421,7 +421,7 @@ func (c *chaos) body() Body {
 
 func (c *chaos) startBody() Body {
 	b := &StartExecution{Name: c.names[c.r.IntN(len(c.names))], Priority: int32(c.r.IntN(5)),
-		Input: fmt.Appendf(nil, `{"n":%d,"s":"a","list":[1,2]}`, 1+c.r.IntN(3))}
+		Input: fmt.Appendf(nil, `{"n":%d,"s":"a","list":[1,2],"id":%q}`, 1+c.r.IntN(3), c.exec())}
 	switch c.r.IntN(12) {
 	case 0:
 		b.Name = "nothing"
@@ -525,5 +525,5 @@ func (c *chaos) rest() {
 // chaosKinds are the kinds of steps that random definitions have beside the usual.
 func chaosKinds() []string {
 	return []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN", "START_WORKFLOW", "PULL_WORKFLOW_MESSAGES",
-		"nested"}
+		"GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK", "nested"}
 }

@@ -202,7 +202,8 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 	}
 	n := s.nodeOf(e, t.node)
 	switch n.Kind {
-	case def.Join, def.ExclusiveJoin, def.DoWhile, def.SubWorkflow, def.StartWorkflow:
+	case def.Join, def.ExclusiveJoin, def.DoWhile, def.SubWorkflow, def.StartWorkflow,
+		def.TerminateWorkflow, def.UpdateTask:
 		return Result{}, reject(Conflict, "task ", t.id.String(), ": a ", n.Type, " ends by its own rules and takes no report")
 	}
 	if t.job != jobNone {

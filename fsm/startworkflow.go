@@ -1,35 +1,10 @@
 package fsm
 
 import (
-	"slices"
 	"strings"
 
-	"github.com/pawlhq/pawl/fsm/def"
 	"github.com/pawlhq/pawl/fsm/expr"
 )
-
-// actMore does one quantum of what a step does by an item of its own.
-func (s *State) actMore(e *execution, i item) (again bool) {
-	t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: i.serial})
-	if !ok || e.over(t) {
-		return false
-	}
-	if e.status == Paused { // it begins nothing
-		s.held.put(heldKey{exec: e.id, list: heldExpand, serial: i.serial}, none{})
-		return false
-	}
-	s.spend(1)
-	s.startByTask(e, t)
-	return false
-}
-
-// unfinished is the item that goes on with a record of heldExpand.
-func (s *State) unfinished(e *execution, serial uint32) itemKind {
-	if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: serial}); ok && s.nodeOf(e, t.node).Kind == def.StartWorkflow {
-		return itemStart
-	}
-	return itemExpand
-}
 
 // startByTask starts the execution that a START_WORKFLOW record asks for. It is no
 // child: nothing is heard of it.
@@ -45,15 +20,11 @@ func (s *State) startByTask(e *execution, t *task) {
 			}
 		}
 	}
-	r := s.enter(s.execOf(t))
-	t = s.tasks.mut(s.taskAt(r.e, t.id.Serial))
-	t.start = s.now
-	if failure != "" {
-		s.failInline(r, t, TaskStatusFailed, failure)
-	} else {
-		s.completeInline(r, t, append(expr.AppendString([]byte(`{"workflowId":`), res.Exec.String()), '}'))
+	var out []byte
+	if failure == "" {
+		out = append(expr.AppendString([]byte(`{"workflowId":`), res.Exec.String()), '}')
 	}
-	s.leave(r)
+	s.acted(t.id, out, failure)
 }
 
 // startRequest reads the request of a START_WORKFLOW record. Correlation id and domains
@@ -66,7 +37,7 @@ func startRequest(e *execution, t *task) (c *StartExecution, failure string) {
 	if expr.KindOf(in) != expr.Map {
 		return nil, "Error reading StartWorkflowRequest. It must be an object"
 	}
-	q := request{in: in}
+	q := request{in: in, of: "StartWorkflowRequest"}
 	c = &StartExecution{
 		Name: q.text("name"), Version: q.int32("version"), Correlation: q.text("correlationId"), Priority: q.int32("priority"),
 		Key: q.text("idempotencyKey"), CreatedBy: e.createdBy, Event: q.text("event"), Domains: e.domains,
@@ -97,62 +68,6 @@ func startRequest(e *execution, t *task) (c *StartExecution, failure string) {
 		return nil, join("startWorkflow validation failed. '", field, "' -> ", what, ". ")
 	}
 	return c, ""
-}
-
-// request reads the fields of an object that a step's input holds; the first of a wrong
-// sort is what it fails with.
-type request struct {
-	in      []byte
-	failure string
-}
-
-func (q *request) wrong(field string) {
-	if q.failure == "" {
-		q.failure = join("Error reading StartWorkflowRequest. The value of '", field, "' is not one that it may have")
-	}
-}
-
-func (q *request) get(field string) ([]byte, bool) {
-	v, ok := expr.Get(q.in, field)
-	return v, ok && expr.KindOf(v) != expr.Null
-}
-
-func (q *request) text(field string) string {
-	v, ok := q.get(field)
-	if !ok {
-		return ""
-	}
-	switch expr.KindOf(v) {
-	case expr.String:
-		text, _ := expr.Unquote(v)
-		return text
-	case expr.Number, expr.Bool:
-		return string(v)
-	}
-	q.wrong(field)
-	return ""
-}
-
-func (q *request) int32(field string) int32 {
-	text := q.text(field)
-	n, ok := atoi([]byte(text))
-	if text != "" && (!ok || n != int64(int32(n))) {
-		q.wrong(field)
-		return 0
-	}
-	return int32(n)
-}
-
-func (q *request) object(field string) []byte {
-	v, ok := q.get(field)
-	if ok && expr.KindOf(v) != expr.Map {
-		q.wrong(field)
-		return nil
-	}
-	if !ok {
-		return nil
-	}
-	return slices.Clone(v) // a part of a payload must not keep the whole of it
 }
 
 func parseStrategy(name string) (Strategy, bool) {

@@ -115,6 +115,7 @@ var stepFields = []field{
 	{"captureOutput", flag},
 	{"items", anything},
 	{"sink", text},
+	{"triggerFailureWorkflow", flag},
 	{"subWorkflowParam", object},
 	{"onStateChange", object},
 	{"cacheConfig", object},

@@ -1,9 +1,6 @@
 package def
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // kindNames maps the built-in types that can run to their kinds.
 var kindNames = []struct {
@@ -36,6 +33,9 @@ var kindNames = []struct {
 	{"DYNAMIC", Dynamic},
 	{"FORK_JOIN_DYNAMIC", DynamicFork},
 	{"PULL_WORKFLOW_MESSAGES", PullMessages},
+	{"GET_WORKFLOW", GetWorkflow},
+	{"TERMINATE_WORKFLOW", TerminateWorkflow},
+	{"UPDATE_TASK", UpdateTask},
 }
 
 // servedTypes are built-in types of Conductor and its commercial edition that workers
@@ -56,36 +56,14 @@ func Served(typ string) bool {
 	return slices.Contains(servedTypes, typ) || typ == "SIMPLE"
 }
 
-// otherTypes are the built-in types of Conductor and its commercial edition that
-// cannot run here. They are refused by name: queued for workers, which is what
-// happens to types that nobody knows, they would wait for ever.
-var otherTypes = []string{
-	"GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK",
-}
-
-// kindOf returns the kind of a type, and false for a built-in type that cannot
-// run. A type that is not built in is served by workers.
-func kindOf(typ string) (Kind, bool) {
+// kindOf returns the kind of a type. A type that is not built in is served by workers.
+func kindOf(typ string) Kind {
 	for _, k := range kindNames {
 		if k.typ == typ {
-			return k.kind, true
+			return k.kind
 		}
 	}
-	for _, name := range otherTypes {
-		if name == typ {
-			return 0, false
-		}
-	}
-	return Worker, true
-}
-
-func unsupportedType(typ string) string {
-	names := make([]string, len(kindNames))
-	for i, k := range kindNames {
-		names[i] = k.typ
-	}
-	return "type " + typ + " is not supported yet; supported are " + strings.Join(names, ", ") +
-		" and types of your own that workers serve"
+	return Worker
 }
 
 // Leased reports whether steps of the kind are handed to workers.

@@ -180,7 +180,7 @@ func (f *forker) member(shape string, m member, build func() []byte) (failure st
 func shares(k Kind) bool {
 	switch k {
 	case Worker, Call, SubWorkflow, Wait, Human, Yield, SetVariable, Noop, Terminate, StartWorkflow, Dynamic,
-		PullMessages:
+		PullMessages, GetWorkflow, TerminateWorkflow, UpdateTask:
 		return true
 	}
 	return false

@@ -66,5 +66,7 @@ func (s *step) more(n *Node) {
 	case DynamicFork:
 		n.TasksParam, n.InputsParam = s.text("dynamicForkTasksParam"), s.text("dynamicForkTasksInputParamName")
 		n.LegacyParam = s.text("dynamicForkJoinTasksParam")
+	case TerminateWorkflow:
+		n.Rescue = s.flag("triggerFailureWorkflow", false)
 	}
 }

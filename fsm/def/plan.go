@@ -7,27 +7,30 @@ type Kind uint8
 
 // The kinds of step.
 const (
-	Worker        Kind = iota // SIMPLE: leased to a worker, ended by its report
-	Switch                    // SWITCH, DECISION: goes on with one of its lists
-	Fork                      // FORK_JOIN: starts all its branches
-	Join                      // JOIN: waits for named steps
-	DoWhile                   // DO_WHILE: repeats its list
-	SubWorkflow               // SUB_WORKFLOW: runs another definition as a child
-	Wait                      // WAIT: ends by time, signal or update
-	SetVariable               // SET_VARIABLE: writes workflow variables
-	Terminate                 // TERMINATE: ends the execution
-	Noop                      // NOOP: ends at once
-	Call                      // HTTP, HTTP_POLL, EVENT, KAFKA_PUBLISH: leased to a worker of the server
-	Human                     // HUMAN, WAIT_FOR_WEBHOOK: waits for an update from outside
-	Yield                     // YIELD: a WAIT without a time
-	ExclusiveJoin             // EXCLUSIVE_JOIN: waits for the first of its steps that is there
-	StartWorkflow             // START_WORKFLOW: starts an execution and goes on
-	Inline                    // INLINE: evaluates an expression of its input
-	Lambda                    // LAMBDA: evaluates the body of a function of its input
-	Jq                        // JSON_JQ_TRANSFORM: runs a jq program of its input over its input
-	Dynamic                   // DYNAMIC: becomes what the input names when it is made
-	DynamicFork               // FORK_JOIN_DYNAMIC: starts the steps that its input lists
-	PullMessages              // PULL_WORKFLOW_MESSAGES: takes messages that its execution was given
+	Worker            Kind = iota // SIMPLE: leased to a worker, ended by its report
+	Switch                        // SWITCH, DECISION: goes on with one of its lists
+	Fork                          // FORK_JOIN: starts all its branches
+	Join                          // JOIN: waits for named steps
+	DoWhile                       // DO_WHILE: repeats its list
+	SubWorkflow                   // SUB_WORKFLOW: runs another definition as a child
+	Wait                          // WAIT: ends by time, signal or update
+	SetVariable                   // SET_VARIABLE: writes workflow variables
+	Terminate                     // TERMINATE: ends the execution
+	Noop                          // NOOP: ends at once
+	Call                          // HTTP, HTTP_POLL, EVENT, KAFKA_PUBLISH: leased to a worker of the server
+	Human                         // HUMAN, WAIT_FOR_WEBHOOK: waits for an update from outside
+	Yield                         // YIELD: a WAIT without a time
+	ExclusiveJoin                 // EXCLUSIVE_JOIN: waits for the first of its steps that is there
+	StartWorkflow                 // START_WORKFLOW: starts an execution and goes on
+	Inline                        // INLINE: evaluates an expression of its input
+	Lambda                        // LAMBDA: evaluates the body of a function of its input
+	Jq                            // JSON_JQ_TRANSFORM: runs a jq program of its input over its input
+	Dynamic                       // DYNAMIC: becomes what the input names when it is made
+	DynamicFork                   // FORK_JOIN_DYNAMIC: starts the steps that its input lists
+	PullMessages                  // PULL_WORKFLOW_MESSAGES: takes messages that its execution was given
+	GetWorkflow                   // GET_WORKFLOW: shows an execution
+	TerminateWorkflow             // TERMINATE_WORKFLOW: ends executions
+	UpdateTask                    // UPDATE_TASK: reports on a task
 )
 
 // Successors that are no node.
@@ -131,6 +134,10 @@ type Node struct {
 
 	// FORK_JOIN_DYNAMIC: the inputs that hold its members, in the forms that there are.
 	TasksParam, InputsParam, LegacyParam string
+
+	// Rescue is set for a TERMINATE_WORKFLOW that starts failure workflows unless its input
+	// says otherwise.
+	Rescue bool
 
 	Sink *expr.Template // EVENT: a string template, nil for other types
 

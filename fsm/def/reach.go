@@ -113,7 +113,7 @@ func (w *walker) run() []string {
 		switch node.Kind {
 		case Worker, Call:
 			add(node.Queue())
-		case Switch, Fork, Join, Noop, SetVariable, Inline, Lambda, ExclusiveJoin, StartWorkflow:
+		case Switch, Fork, Join, Noop, SetVariable, Inline, Lambda, ExclusiveJoin, StartWorkflow, GetWorkflow, TerminateWorkflow, UpdateTask:
 			w.after(n)
 		case DoWhile:
 			w.at(w.nodes[n].Heads[0])

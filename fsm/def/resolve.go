@@ -8,7 +8,7 @@ import "github.com/pawlhq/pawl/fsm/expr"
 // whose steps have others inside or beside them, and for what does not compile.
 func Resolve(p *Plan, n *Node, name string) *Plan {
 	typ := "SIMPLE"
-	if kind, ok := kindOf(name); ok && (kind != Worker || Served(name)) {
+	if kindOf(name) != Worker || Served(name) {
 		typ = name
 	}
 	step := expr.SetKey(n.Written, "name", expr.AppendString(nil, name))

@@ -8,10 +8,7 @@ import (
 
 // rules checks what the step's type asks for, and reads what only that type has.
 func (p *parser) rules(s *step) {
-	var ok bool
-	if s.kind, ok = kindOf(s.typ); !ok {
-		p.add(s.at.member("type"), unsupportedType(s.typ))
-	}
+	s.kind = kindOf(s.typ)
 	if s.kind == Worker && reserved(s.queue()) {
 		p.add(s.at.member("name"), "found "+quote(s.queue())+"; names that begin with $ are the server's own")
 	}

@@ -116,15 +116,6 @@ func TestCompileRefusesWhatATypeDoesNotTake(t *testing.T) {
 	})
 }
 
-func TestCompileRefusesTypesThatCannotRunByName(t *testing.T) {
-	for _, typ := range otherTypes {
-		_, problems := Compile([]byte(workflow(task("a", typ, ""))))
-		if !mentions(problems, Problem{"tasks[0].type", "type " + typ + " is not supported yet; supported are SIMPLE, SWITCH"}) {
-			t.Errorf("%s: got %v", typ, problems)
-		}
-	}
-}
-
 func TestCompileAccepts(t *testing.T) {
 	noop := task("n", "NOOP", "")
 	for name, src := range map[string]string{
