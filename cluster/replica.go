@@ -174,6 +174,11 @@ func appliedBytes(entry int, a *fsm.Applied) int {
 	for i := range a.Grants {
 		n += len(a.Grants[i].Input)
 	}
+	for i := range a.Events {
+		if told := a.Events[i].Told; told != nil {
+			n += len(told.Payload)
+		}
+	}
 	return n
 }
 

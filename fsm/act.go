@@ -66,6 +66,7 @@ func (s *State) acted(id TaskID, output []byte, failure string) {
 	r := s.enter(s.execOf(t))
 	t = s.tasks.mut(s.taskAt(r.e, id.Serial))
 	t.start = s.now
+	s.tell(def.OnStart, t)
 	if failure != "" {
 		s.failInline(r, t, TaskStatusFailed, failure)
 	} else {

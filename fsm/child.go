@@ -37,6 +37,7 @@ func (s *State) startChild(r *run, t *task, n *def.Node) {
 	t.output = raw(childOutput(c.id))
 	s.waits.put(t.id, none{})
 	s.arm(t) // its time begins now
+	s.tell(def.OnStart, t)
 	s.scratch.soon = append(s.scratch.soon, item{kind: itemBegin, exec: c.id})
 }
 

@@ -184,6 +184,7 @@ func (s *State) closeRecords(e *execution, from uint32) (next uint32, done bool)
 		}
 		s.scratch.steps--
 		if t.open() {
+			s.scratch.steps -= s.tellCost(e, t)
 			open = append(open, t)
 		}
 	}

@@ -65,6 +65,10 @@ const (
 	MessagesDropped                       // those that an execution kept are too old
 )
 
+// TaskStateChanged is an event of a step's own, which its onStateChange asks for; it
+// follows the event of the machine that it is about.
+const TaskStateChanged EventKind = 80
+
 // Event tells one thing that an entry did. Events order by (index, position in the
 // entry); fields that do not belong to the kind are zero.
 type Event struct {
@@ -81,4 +85,5 @@ type Event struct {
 	Lease   Lease
 	Slot    Slot
 	Reason  string
+	Told    *Told // TaskStateChanged
 }

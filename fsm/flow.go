@@ -275,7 +275,7 @@ func (s *State) recover(r *run, at **task) bool {
 		t = s.tasks.mut(t)
 		t.status = TaskStatusCompletedWithErrors
 		s.bad.drop(t.id)
-		s.emitTask(TaskCompletedWithErrors, t)
+		s.emit(s.taskEvent(TaskCompletedWithErrors, t)) // its failure has been told
 	case n.Permissive:
 		r.e.permBad++
 	default:
@@ -354,6 +354,11 @@ func addMember(j *joinState, member *task, permissive bool) {
 func (s *State) spend(units int) { s.scratch.steps -= units }
 
 func (s *State) emitTask(k EventKind, t *task) {
-	s.emit(Event{Kind: k, Exec: t.id.Exec, Serial: t.id.Serial, Ref: visibleRef(s, t), Task: t.status,
-		Retry: t.retry, Lease: t.doneLease, Reason: t.reason})
+	s.emit(s.taskEvent(k, t))
+	s.tell(changeOf(k), t)
+}
+
+func (s *State) taskEvent(k EventKind, t *task) Event {
+	return Event{Kind: k, Exec: t.id.Exec, Serial: t.id.Serial, Ref: visibleRef(s, t), Task: t.status,
+		Retry: t.retry, Lease: t.doneLease, Reason: t.reason}
 }

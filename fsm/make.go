@@ -132,6 +132,11 @@ func (s *State) store(r *run, t *task) *task {
 	}
 	s.emit(Event{Kind: TaskScheduled, Exec: r.e.id, Serial: t.id.Serial, Ref: visibleRef(s, t), Task: t.status,
 		Retry: t.retry, Delay: max(0, t.ready-s.now)})
+	on := def.OnScheduled
+	if t.status != TaskStatusScheduled {
+		on |= def.OnStart
+	}
+	s.tell(on, t)
 	return t
 }
 
@@ -264,14 +269,21 @@ func expressionFailure(err error) string { return join("expression: ", err.Error
 
 // evaluate fills a template for a record; the result is State's to keep.
 func (s *State) evaluate(e *execution, t *task, tmpl *expr.Template) ([]byte, error) {
+	b := expr.Budget{Steps: expr.MaxEvalSteps}
+	return s.evaluateWithin(e, t, tmpl, &b)
+}
+
+// evaluateWithin is evaluate within a budget.
+func (s *State) evaluateWithin(e *execution, t *task, tmpl *expr.Template, b *expr.Budget) ([]byte, error) {
 	if tmpl == nil {
 		return nil, nil
 	}
 	if tmpl.Constant() {
 		return tmpl.Raw(), nil
 	}
-	b := expr.Budget{Steps: expr.MaxEvalSteps}
-	buf, err := tmpl.Append(s.scratch.eval[:0], expr.Composite(&rootEnv{s: s, e: e, self: t}), &b)
+	before := b.Steps
+	buf, err := tmpl.Append(s.scratch.eval[:0], expr.Composite(&rootEnv{s: s, e: e, self: t}), b)
+	s.spend((before - b.Steps) / 1024)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +291,6 @@ func (s *State) evaluate(e *execution, t *task, tmpl *expr.Template) ([]byte, er
 	if cap(buf) > payloadUnit {
 		s.scratch.eval = nil
 	}
-	s.spend((expr.MaxEvalSteps - b.Steps) / 1024)
 	return append(make([]byte, 0, len(buf)), buf...), nil
 }
 

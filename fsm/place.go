@@ -370,7 +370,8 @@ func (s *State) grant(e *execution, t *task, o Offer) {
 	s.scratch.leases++
 	t.lease, t.last, t.holder = lease, lease, o.Slot
 	t.place, t.status = placeLeased, TaskStatusInProgress
-	if t.start == 0 {
+	first := t.start == 0
+	if first {
 		t.start = s.now
 	}
 	t.updated = s.now
@@ -389,6 +390,9 @@ func (s *State) grant(e *execution, t *task, o Offer) {
 	s.addGrant(l, t.queue)
 	s.emit(Event{Kind: TaskLeased, Exec: e.id, Serial: t.id.Serial, Ref: l.Ref, Task: t.status, Retry: t.retry,
 		Lease: lease, Slot: o.Slot, Queue: o.Queue})
+	if first {
+		s.tell(def.OnStart, t)
+	}
 }
 
 // addGrant adds a lease to what the entry tells. Room is made at once for as many as its

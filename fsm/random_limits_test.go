@@ -4,14 +4,14 @@ import "fmt"
 
 // setting puts or deletes a secret or a variable.
 func (c *chaos) setting() Body {
-	name := []string{"A", "B", "no name"}[c.r.IntN(3)]
+	name := []string{"A", "A", "B", "no name"}[c.r.IntN(4)]
 	value := fmt.Sprintf(`{"v":%d}`, c.r.IntN(3))
-	switch c.r.IntN(6) {
-	case 0:
+	switch c.r.IntN(8) {
+	case 0, 1:
 		return &DeleteSecret{Name: name}
-	case 1:
-		return &DeleteVariable{Name: name}
 	case 2, 3:
+		return &DeleteVariable{Name: name}
+	case 4, 5:
 		return &PutSecret{Name: name, Value: value}
 	}
 	return &PutVariable{Name: name, Value: value}

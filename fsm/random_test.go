@@ -525,5 +525,5 @@ func (c *chaos) rest() {
 // chaosKinds are the kinds of steps that random definitions have beside the usual.
 func chaosKinds() []string {
 	return []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN", "START_WORKFLOW", "PULL_WORKFLOW_MESSAGES",
-		"GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK", "nested"}
+		"GET_WORKFLOW", "TERMINATE_WORKFLOW", "UPDATE_TASK", "nested", "tells"}
 }

@@ -432,7 +432,7 @@ var eventNames = map[EventKind]string{
 	VariablePut: "variable put", VariableDeleted: "variable deleted",
 	ExecutionRestarted: "restarted", ExecutionRetried: "retried",
 	ExecutionReran: "reran", ExecutionRevived: "revived", ExecutionJumped: "jumped", ExecutionDeleted: "deleted",
-	MessageStored: "message", MessagesDropped: "messages dropped", VariablesSet: "variables set", TaskSkipped: "skipped", TaskReopened: "reopened",
+	TaskStateChanged: "told", MessageStored: "message", MessagesDropped: "messages dropped", VariablesSet: "variables set", TaskSkipped: "skipped", TaskReopened: "reopened",
 }
 
 func (s *story) event(ev Event) string {
@@ -455,6 +455,8 @@ func (s *story) event(ev Event) string {
 		if ev.Task != TaskStatusFailed {
 			b.WriteString(" " + ev.Task.String())
 		}
+	case TaskStateChanged:
+		fmt.Fprintf(&b, " %s %s %s", ev.Told.On, ev.Told.Type, ev.Told.Payload)
 	case MessageStored:
 		b.WriteString(" " + ev.Ref)
 	case LoopIteration:

@@ -235,6 +235,7 @@ func (s *State) fireReady(e *execution, t *task, n *def.Node) {
 		t.place, t.ready = placeWaiting, 0
 		if !begins(n.Kind) {
 			t.status, t.start, t.updated = TaskStatusInProgress, s.now, s.now
+			s.tell(def.OnStart, t)
 		}
 		s.arm(t)
 		r.batch = addSorted(r.batch, t.id.Serial)

@@ -215,6 +215,7 @@ func (s *step) makeNode(loop int32) Node {
 		ForkOf:     None,
 		Items:      s.items,
 		Cache:      s.cache,
+		OnState:    s.told,
 	}
 	switch s.kind {
 	case DoWhile:

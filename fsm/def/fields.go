@@ -202,6 +202,11 @@ var rateLimitFields = []field{
 	{"policy", text},
 }
 
+var stateEventFields = []field{
+	{"type", text},
+	{"payload", anything},
+}
+
 var cacheFields = []field{
 	{"key", text},
 	{"ttlInSecond", whole},

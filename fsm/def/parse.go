@@ -29,6 +29,7 @@ type step struct {
 	items      *expr.Template
 	embedded   *TaskType
 	cache      *Cache
+	told       []StateEvent
 	sub        subWorkflow
 	joinOn     []string
 	fallbackOn []string // of an EXCLUSIVE_JOIN
@@ -149,6 +150,7 @@ func (p *parser) step(at *place, raw []byte) *step {
 		s.embedded = p.taskType(at.member("taskDefinition"), raw, s.name)
 	}
 	s.cache = p.cache(s.at.member("cacheConfig"), s.raw("cacheConfig"))
+	p.stateEvents(s)
 	p.noops(s)
 	p.rules(s)
 	p.nested(s)

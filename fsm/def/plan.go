@@ -98,6 +98,7 @@ type Node struct {
 	// Embedded is the task type given inline in the step, nil when there is none.
 	Embedded *TaskType
 	Cache    *Cache // nil when its outputs are not kept
+	OnState  []StateEvent
 
 	// Heads are the first nodes of the lists in a step that are not empty: branches
 	// of a FORK_JOIN, cases and default of a SWITCH, the body of a DO_WHILE.

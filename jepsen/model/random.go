@@ -17,7 +17,7 @@ type Options struct {
 	Timing   bool     // delays, time limits, retries that wait
 	Scripts  bool     // conditions of SWITCH as scripts; otherwise by value only
 	Ends     bool     // TERMINATE steps
-	Kinds    []string // further kinds of steps, and "cache", "failure", "inline", "version", "jobs", "nested" for what their names say
+	Kinds    []string // further kinds of steps, and "cache", "failure", "inline", "version", "jobs", "nested", "tells" for what their names say
 	Version  int      // 0 means 1
 }
 
@@ -194,6 +194,7 @@ func (g *generator) worker(s scope) map[string]any {
 }
 
 func (g *generator) soften(t map[string]any) {
+	g.tells(t)
 	switch g.r.IntN(10) {
 	case 0, 1:
 		t["optional"] = true

@@ -25,3 +25,15 @@ func (g *generator) acting(kind string, s scope) []any {
 	g.soften(t)
 	return []any{t}
 }
+
+// tells lets a step tell of its changes now and then.
+func (g *generator) tells(t map[string]any) {
+	if !g.has("tells") || !g.one(3) {
+		return
+	}
+	ref := t["taskReferenceName"].(string)
+	t["onStateChange"] = map[string]any{
+		"onScheduled,onStart":            []any{map[string]any{"type": "begun", "payload": map[string]any{"in": "${" + ref + ".input}"}}},
+		"onSuccess,onFailed,onCancelled": []any{map[string]any{"type": "over", "payload": "${" + ref + ".output} ${workflow.variables}"}},
+	}
+}
