@@ -41,6 +41,7 @@ type item struct {
 	kind   itemKind
 	exec   ExecID
 	serial uint32 // expand: the fork; close: where to go on
+	done   uint32 // act: how many of the executions have been ended
 	reason string // end: why; quota: the definition
 	cursor string // quota: the key where to go on
 }
@@ -52,6 +53,7 @@ func (i *item) encode(w *writer) {
 	w.num(2, uint64(i.kind))
 	w.exec(3, i.exec)
 	w.num(4, uint64(i.serial))
+	w.num(5, uint64(i.done))
 	w.str(6, i.reason)
 	w.str(15, i.cursor)
 }
@@ -68,6 +70,8 @@ func decodeItem(r *reader) *item {
 			i.exec = r.exec()
 		case 4:
 			i.serial = r.num32()
+		case 5:
+			i.done = r.num32()
 		case 6:
 			i.reason = r.str()
 		case 15:

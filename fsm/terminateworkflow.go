@@ -29,15 +29,15 @@ func (s *State) terminateMore(e *execution, t *task, i item) (again bool) {
 			return rej
 		})
 	}
-	to, own := min(len(ids), int(i.version)+terminateQuantum), false
-	for _, id := range ids[i.version:to] {
+	to, own := min(len(ids), int(i.done)+terminateQuantum), false
+	for _, id := range ids[i.done:to] {
 		s.spend(1)
 		if id != e.id {
 			end(id)
 		}
 	}
 	if to < len(ids) {
-		i.version = int32(to)
+		i.done = uint32(to)
 		s.push(i)
 		return true
 	}

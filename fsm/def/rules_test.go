@@ -111,7 +111,7 @@ func TestCompileRefusesWhatATypeDoesNotTake(t *testing.T) {
 		"SUB_WORKFLOW idempotent": {workflow(task("a", "SUB_WORKFLOW", `"subWorkflowParam":{"name":"b","idempotencyKey":"k","idempotencyStrategy":"MAYBE"}`)), Problem{"tasks[0].subWorkflowParam.idempotencyStrategy", "allowed are FAIL"}},
 		"state change list":       {workflow(task("a", "NOOP", `"onStateChange":{"onStart":{"type":"x"}}`)), Problem{"tasks[0].onStateChange.onStart", "allowed is a list of events"}},
 		"state change event":      {workflow(task("a", "NOOP", `"onStateChange":{"onStart":["x"]}`)), Problem{"tasks[0].onStateChange.onStart[0]", "an object"}},
-		"state change type":       {workflow(task("a", "NOOP", `"onStateChange":{"onStart,onFailed":[{"payload":{}}]}`)), Problem{"tasks[0].onStateChange", "must not be empty"}},
+		"state change type":       {workflow(task("a", "NOOP", `"onStateChange":{"onStart,onFailed":[{"payload":{}}]}`)), Problem{"tasks[0].onStateChange.onStart,onFailed[0].type", "must not be empty"}},
 		"state change payload":    {workflow(task("a", "NOOP", `"onStateChange":{"onStart":[{"type":"x","payload":{"p":"${a.[}"}}]}`)), Problem{"tasks[0].onStateChange.onStart[0].payload.p", "is not valid"}},
 		"state changes":           {workflow(task("a", "NOOP", `"onStateChange":{"onStart":[`+strings.Repeat(`{"type":"x"},`, 16)+`{"type":"x"}]}`)), Problem{"tasks[0].onStateChange", "has 17 events; at most 16 are allowed"}},
 		"WAIT both":               {workflow(task("a", "WAIT", `"inputParameters":{"duration":"1s","until":"${workflow.input.u}"}`)), Problem{"tasks[0].inputParameters", "Both 'duration' and 'until' specified. Please provide only one input"}},
