@@ -224,6 +224,18 @@ func (e *Execution[Out]) Signal(ctx context.Context, ref string, payload any) er
 	return nil
 }
 
+// Message gives the execution a message, a JSON object, for its PULL_WORKFLOW_MESSAGES
+// tasks, and answers with its id. Once the execution has ended it is ErrConflict; while it
+// keeps as many as it may, ErrOverloaded.
+func (e *Execution[Out]) Message(ctx context.Context, body any) (string, error) {
+	text, err := object(body)
+	if err != nil {
+		return "", e.did("message to", err)
+	}
+	resp, err := e.client.executions.PushMessage(ctx, &apiv1.PushMessageRequest{ExecutionId: e.ID, Body: text})
+	return resp.GetMessageId(), e.did("message to", err)
+}
+
 // object encodes v as a JSON object; nil is the empty one.
 func object(v any) (string, error) {
 	raw, err := json.Marshal(v)

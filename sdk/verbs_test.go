@@ -51,6 +51,9 @@ func TestVerbsSteerAnExecution(t *testing.T) {
 	if got := get().Execution.Variables; got != `{"v":[1,2]}` {
 		t.Errorf("variables are %s", got)
 	}
+	if id, err := e.Message(ctx, paint{9}); err != nil || id == "" {
+		t.Errorf("a message: %q, %v", id, err)
+	}
 	must("reset callbacks", e.ResetCallbacks(ctx), apiv1.Execution_RUNNING)
 	must("skip", e.Skip(ctx, "b", pawl.WithInput(paint{2}), pawl.WithOutput(paint{3})), apiv1.Execution_RUNNING)
 	if err := e.Skip(ctx, "b"); !errors.Is(err, pawl.ErrConflict) {

@@ -47,6 +47,7 @@ var fieldNames = map[string]string{
 	"domains":          "taskToDomain",
 	"callback_seconds": "callbackSeconds",
 	"queue":            "name",
+	"message":          "body",
 }
 
 // clientFields names the field at fault as the client knows it.

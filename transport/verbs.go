@@ -26,6 +26,19 @@ func (x *executions) Signal(ctx context.Context, req *apiv1.SignalExecutionReque
 	return &apiv1.SignalExecutionResponse{TaskId: taskIDText(out.Result.Task), Position: out.Position.String()}, nil
 }
 
+// PushMessage gives a message to an execution.
+func (x *executions) PushMessage(ctx context.Context, req *apiv1.PushMessageRequest) (*apiv1.PushMessageResponse, error) {
+	id, err := execID("executionId", req.ExecutionId)
+	if err != nil {
+		return nil, changeError(err)
+	}
+	out, err := x.s.change(ctx, req.RequestId, &fsm.PushMessage{Exec: id, Message: payload(req.Body)})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.PushMessageResponse{MessageId: taskIDText(out.Result.Task), Position: out.Position.String()}, nil
+}
+
 // Pause stops an execution from making further tasks.
 func (x *executions) Pause(ctx context.Context, req *apiv1.PauseExecutionRequest) (*apiv1.PauseExecutionResponse, error) {
 	id, err := execID("executionId", req.ExecutionId)

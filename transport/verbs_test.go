@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pawlhq/pawl/fsm"
@@ -167,5 +168,36 @@ func TestAVerbIsDoneOnceForOneRequestID(t *testing.T) {
 	}
 	if got := l.get().Execution.Variables; got != `{"v":[1]}` || positions[0] == "" {
 		t.Errorf("variables are %s, positions %v", got, positions)
+	}
+}
+
+func TestMessagesReachTheStepThatPullsThem(t *testing.T) {
+	s := serve(t)
+	l := s.line(t)
+	x, ctx := l.c.executions, t.Context()
+	started, err := x.Start(ctx, &apiv1.StartExecutionRequest{Definition: `{"name":"inbox","version":1,"schemaVersion":2,"tasks":[
+	 {"name":"p","taskReferenceName":"p","type":"PULL_WORKFLOW_MESSAGES"}]}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.id = started.ExecutionId
+	req := &apiv1.PushMessageRequest{ExecutionId: l.id, Body: `{"paid":true}`, RequestId: "r1"}
+	pushed, err := x.PushMessage(ctx, req)
+	l.done("a message", err, apiv1.Execution_COMPLETED)
+	if got := l.last(); !strings.Contains(got.Output, `"paid":true`) || pushed.MessageId == "" {
+		t.Errorf("message %q, and the task that pulled it is %v", pushed.MessageId, got)
+	}
+	if again, err := x.PushMessage(ctx, req); err != nil || again.MessageId != pushed.MessageId {
+		t.Errorf("the same request again: %v, %v", again, err)
+	}
+	req.RequestId = ""
+	_, err = x.PushMessage(ctx, req)
+	if d, _ := detail(t, err); d.Code != string(fsm.Conflict) {
+		t.Errorf("a message to what has ended: %v", d)
+	}
+	req.Body = "[1]"
+	_, err = x.PushMessage(ctx, req)
+	if d, _ := detail(t, err); d.Code != string(fsm.Malformed) || d.Field != "body" {
+		t.Errorf("a message that is no object: %v", d)
 	}
 }

@@ -18,7 +18,7 @@ func newExecution(g *globals) *cobra.Command {
 	return group("execution", "Runs of a definition",
 		"  pawl execution start order --input '{\"id\":1}' --wait\n  pawl execution retry --query 'status = FAILED'", []string{"workflow", "wf", "run"},
 		append(newVerbs(g), newExecutionStart(g), newExecutionGet(g), newExecutionList(g), newExecutionWhy(g), newExecutionWatch(g),
-			newExecutionSignal(g))...)
+			newExecutionSignal(g), newExecutionMessage(g))...)
 }
 
 type startFlags struct {
@@ -287,6 +287,32 @@ func newExecutionSignal(g *globals) *cobra.Command {
 	c.Flags().StringVar(&status, "status", "COMPLETED", "how the WAIT ends")
 	c.Flags().StringVar(&req.Ref, "ref", "", "only a WAIT of this reference name")
 	c.Flags().StringVar(&req.Reason, "reason", "", "reason, when it does not succeed")
+	c.Flags().StringVar(&req.RequestId, "request-id", "", "makes the call repeatable")
+	return c
+}
+
+func newExecutionMessage(g *globals) *cobra.Command {
+	req := &apiv1.PushMessageRequest{}
+	var body string
+	c := &cobra.Command{
+		Use: "message ID", Short: "Give an execution a message for its PULL_WORKFLOW_MESSAGES tasks",
+		Example: "  pawl execution message 00000000-0000-8… --body '{\"paid\":true}'", Args: wantArgs(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := payload(cmd, "body", body)
+			if err != nil {
+				return err
+			}
+			req.ExecutionId, req.Body = args[0], text
+			return g.call(cmd, func(ctx context.Context, c *pawl.Client) error {
+				res, err := c.Executions().PushMessage(ctx, req)
+				if err != nil {
+					return err
+				}
+				return done(g, cmd, res, res.MessageId)
+			})
+		},
+	}
+	c.Flags().StringVar(&body, "body", "{}", "the message: a JSON object, @FILE, or -")
 	c.Flags().StringVar(&req.RequestId, "request-id", "", "makes the call repeatable")
 	return c
 }

@@ -73,6 +73,7 @@ func TestEachVerbSteersOneExecution(t *testing.T) {
 	s.steer("PAUSED", "pause", id)
 	s.steer("RUNNING", "resume", id)
 	s.steer("RUNNING", "decide", id)
+	s.steer("RUNNING", "message", id, "--body", `{"paid":true}`)
 	s.steer("RUNNING", "set-variables", id, "--input", `{"v":[1]}`)
 	s.steer("RUNNING", "set-variables", id, "--input", `{"v":[2]}`, "--append")
 	if got := s.want(0, "execution", "get", id).out; !strings.Contains(got, `{\"v\":[1,2]}`) {

@@ -218,7 +218,7 @@ func (x BulkExecutionsRequest_Verb) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BulkExecutionsRequest_Verb.Descriptor instead.
 func (BulkExecutionsRequest_Verb) EnumDescriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40, 0}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42, 0}
 }
 
 // Execution is one run of a definition.
@@ -1702,6 +1702,119 @@ func (x *SignalExecutionResponse) GetPosition() string {
 	return ""
 }
 
+type PushMessageRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// JSON object.
+	Body          string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushMessageRequest) Reset() {
+	*x = PushMessageRequest{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushMessageRequest) ProtoMessage() {}
+
+func (x *PushMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushMessageRequest.ProtoReflect.Descriptor instead.
+func (*PushMessageRequest) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PushMessageRequest) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *PushMessageRequest) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *PushMessageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type PushMessageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MessageId     string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Position      string                 `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushMessageResponse) Reset() {
+	*x = PushMessageResponse{}
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushMessageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushMessageResponse) ProtoMessage() {}
+
+func (x *PushMessageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushMessageResponse.ProtoReflect.Descriptor instead.
+func (*PushMessageResponse) Descriptor() ([]byte, []int) {
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PushMessageResponse) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *PushMessageResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
 type PauseExecutionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
@@ -1712,7 +1825,7 @@ type PauseExecutionRequest struct {
 
 func (x *PauseExecutionRequest) Reset() {
 	*x = PauseExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1837,7 @@ func (x *PauseExecutionRequest) String() string {
 func (*PauseExecutionRequest) ProtoMessage() {}
 
 func (x *PauseExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[16]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1850,7 @@ func (x *PauseExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseExecutionRequest.ProtoReflect.Descriptor instead.
 func (*PauseExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PauseExecutionRequest) GetExecutionId() string {
@@ -1763,7 +1876,7 @@ type PauseExecutionResponse struct {
 
 func (x *PauseExecutionResponse) Reset() {
 	*x = PauseExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1888,7 @@ func (x *PauseExecutionResponse) String() string {
 func (*PauseExecutionResponse) ProtoMessage() {}
 
 func (x *PauseExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[17]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1901,7 @@ func (x *PauseExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseExecutionResponse.ProtoReflect.Descriptor instead.
 func (*PauseExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PauseExecutionResponse) GetPosition() string {
@@ -1808,7 +1921,7 @@ type ResumeExecutionRequest struct {
 
 func (x *ResumeExecutionRequest) Reset() {
 	*x = ResumeExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1933,7 @@ func (x *ResumeExecutionRequest) String() string {
 func (*ResumeExecutionRequest) ProtoMessage() {}
 
 func (x *ResumeExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[18]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +1946,7 @@ func (x *ResumeExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ResumeExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResumeExecutionRequest) GetExecutionId() string {
@@ -1859,7 +1972,7 @@ type ResumeExecutionResponse struct {
 
 func (x *ResumeExecutionResponse) Reset() {
 	*x = ResumeExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1984,7 @@ func (x *ResumeExecutionResponse) String() string {
 func (*ResumeExecutionResponse) ProtoMessage() {}
 
 func (x *ResumeExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[19]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1997,7 @@ func (x *ResumeExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ResumeExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResumeExecutionResponse) GetPosition() string {
@@ -1907,7 +2020,7 @@ type TerminateExecutionRequest struct {
 
 func (x *TerminateExecutionRequest) Reset() {
 	*x = TerminateExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +2032,7 @@ func (x *TerminateExecutionRequest) String() string {
 func (*TerminateExecutionRequest) ProtoMessage() {}
 
 func (x *TerminateExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[20]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2045,7 @@ func (x *TerminateExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateExecutionRequest.ProtoReflect.Descriptor instead.
 func (*TerminateExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TerminateExecutionRequest) GetExecutionId() string {
@@ -1972,7 +2085,7 @@ type TerminateExecutionResponse struct {
 
 func (x *TerminateExecutionResponse) Reset() {
 	*x = TerminateExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2097,7 @@ func (x *TerminateExecutionResponse) String() string {
 func (*TerminateExecutionResponse) ProtoMessage() {}
 
 func (x *TerminateExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[21]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2110,7 @@ func (x *TerminateExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateExecutionResponse.ProtoReflect.Descriptor instead.
 func (*TerminateExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TerminateExecutionResponse) GetPosition() string {
@@ -2019,7 +2132,7 @@ type RestartExecutionRequest struct {
 
 func (x *RestartExecutionRequest) Reset() {
 	*x = RestartExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2144,7 @@ func (x *RestartExecutionRequest) String() string {
 func (*RestartExecutionRequest) ProtoMessage() {}
 
 func (x *RestartExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[22]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2157,7 @@ func (x *RestartExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RestartExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RestartExecutionRequest) GetExecutionId() string {
@@ -2077,7 +2190,7 @@ type RestartExecutionResponse struct {
 
 func (x *RestartExecutionResponse) Reset() {
 	*x = RestartExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2202,7 @@ func (x *RestartExecutionResponse) String() string {
 func (*RestartExecutionResponse) ProtoMessage() {}
 
 func (x *RestartExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[23]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2215,7 @@ func (x *RestartExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestartExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RestartExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RestartExecutionResponse) GetPosition() string {
@@ -2124,7 +2237,7 @@ type RetryExecutionRequest struct {
 
 func (x *RetryExecutionRequest) Reset() {
 	*x = RetryExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2249,7 @@ func (x *RetryExecutionRequest) String() string {
 func (*RetryExecutionRequest) ProtoMessage() {}
 
 func (x *RetryExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[24]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2262,7 @@ func (x *RetryExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RetryExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RetryExecutionRequest) GetExecutionId() string {
@@ -2182,7 +2295,7 @@ type RetryExecutionResponse struct {
 
 func (x *RetryExecutionResponse) Reset() {
 	*x = RetryExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2307,7 @@ func (x *RetryExecutionResponse) String() string {
 func (*RetryExecutionResponse) ProtoMessage() {}
 
 func (x *RetryExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[25]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2320,7 @@ func (x *RetryExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RetryExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RetryExecutionResponse) GetPosition() string {
@@ -2234,7 +2347,7 @@ type RerunExecutionRequest struct {
 
 func (x *RerunExecutionRequest) Reset() {
 	*x = RerunExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2359,7 @@ func (x *RerunExecutionRequest) String() string {
 func (*RerunExecutionRequest) ProtoMessage() {}
 
 func (x *RerunExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[26]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2372,7 @@ func (x *RerunExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunExecutionRequest.ProtoReflect.Descriptor instead.
 func (*RerunExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RerunExecutionRequest) GetExecutionId() string {
@@ -2313,7 +2426,7 @@ type RerunExecutionResponse struct {
 
 func (x *RerunExecutionResponse) Reset() {
 	*x = RerunExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2438,7 @@ func (x *RerunExecutionResponse) String() string {
 func (*RerunExecutionResponse) ProtoMessage() {}
 
 func (x *RerunExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[27]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2451,7 @@ func (x *RerunExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunExecutionResponse.ProtoReflect.Descriptor instead.
 func (*RerunExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RerunExecutionResponse) GetPosition() string {
@@ -2363,7 +2476,7 @@ type SkipExecutionRequest struct {
 
 func (x *SkipExecutionRequest) Reset() {
 	*x = SkipExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2488,7 @@ func (x *SkipExecutionRequest) String() string {
 func (*SkipExecutionRequest) ProtoMessage() {}
 
 func (x *SkipExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[28]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2501,7 @@ func (x *SkipExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipExecutionRequest.ProtoReflect.Descriptor instead.
 func (*SkipExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SkipExecutionRequest) GetExecutionId() string {
@@ -2437,7 +2550,7 @@ type SkipExecutionResponse struct {
 
 func (x *SkipExecutionResponse) Reset() {
 	*x = SkipExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2562,7 @@ func (x *SkipExecutionResponse) String() string {
 func (*SkipExecutionResponse) ProtoMessage() {}
 
 func (x *SkipExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[29]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2575,7 @@ func (x *SkipExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipExecutionResponse.ProtoReflect.Descriptor instead.
 func (*SkipExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SkipExecutionResponse) GetTaskId() string {
@@ -2493,7 +2606,7 @@ type JumpExecutionRequest struct {
 
 func (x *JumpExecutionRequest) Reset() {
 	*x = JumpExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2618,7 @@ func (x *JumpExecutionRequest) String() string {
 func (*JumpExecutionRequest) ProtoMessage() {}
 
 func (x *JumpExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[30]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2631,7 @@ func (x *JumpExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JumpExecutionRequest.ProtoReflect.Descriptor instead.
 func (*JumpExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *JumpExecutionRequest) GetExecutionId() string {
@@ -2558,7 +2671,7 @@ type JumpExecutionResponse struct {
 
 func (x *JumpExecutionResponse) Reset() {
 	*x = JumpExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2570,7 +2683,7 @@ func (x *JumpExecutionResponse) String() string {
 func (*JumpExecutionResponse) ProtoMessage() {}
 
 func (x *JumpExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[31]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +2696,7 @@ func (x *JumpExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JumpExecutionResponse.ProtoReflect.Descriptor instead.
 func (*JumpExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *JumpExecutionResponse) GetPosition() string {
@@ -2607,7 +2720,7 @@ type SetExecutionVariablesRequest struct {
 
 func (x *SetExecutionVariablesRequest) Reset() {
 	*x = SetExecutionVariablesRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +2732,7 @@ func (x *SetExecutionVariablesRequest) String() string {
 func (*SetExecutionVariablesRequest) ProtoMessage() {}
 
 func (x *SetExecutionVariablesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[32]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +2745,7 @@ func (x *SetExecutionVariablesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionVariablesRequest.ProtoReflect.Descriptor instead.
 func (*SetExecutionVariablesRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SetExecutionVariablesRequest) GetExecutionId() string {
@@ -2672,7 +2785,7 @@ type SetExecutionVariablesResponse struct {
 
 func (x *SetExecutionVariablesResponse) Reset() {
 	*x = SetExecutionVariablesResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2797,7 @@ func (x *SetExecutionVariablesResponse) String() string {
 func (*SetExecutionVariablesResponse) ProtoMessage() {}
 
 func (x *SetExecutionVariablesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[33]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2810,7 @@ func (x *SetExecutionVariablesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionVariablesResponse.ProtoReflect.Descriptor instead.
 func (*SetExecutionVariablesResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetExecutionVariablesResponse) GetPosition() string {
@@ -2717,7 +2830,7 @@ type ResetExecutionCallbacksRequest struct {
 
 func (x *ResetExecutionCallbacksRequest) Reset() {
 	*x = ResetExecutionCallbacksRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2842,7 @@ func (x *ResetExecutionCallbacksRequest) String() string {
 func (*ResetExecutionCallbacksRequest) ProtoMessage() {}
 
 func (x *ResetExecutionCallbacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[34]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2855,7 @@ func (x *ResetExecutionCallbacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExecutionCallbacksRequest.ProtoReflect.Descriptor instead.
 func (*ResetExecutionCallbacksRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ResetExecutionCallbacksRequest) GetExecutionId() string {
@@ -2768,7 +2881,7 @@ type ResetExecutionCallbacksResponse struct {
 
 func (x *ResetExecutionCallbacksResponse) Reset() {
 	*x = ResetExecutionCallbacksResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2893,7 @@ func (x *ResetExecutionCallbacksResponse) String() string {
 func (*ResetExecutionCallbacksResponse) ProtoMessage() {}
 
 func (x *ResetExecutionCallbacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[35]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2906,7 @@ func (x *ResetExecutionCallbacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetExecutionCallbacksResponse.ProtoReflect.Descriptor instead.
 func (*ResetExecutionCallbacksResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{35}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ResetExecutionCallbacksResponse) GetPosition() string {
@@ -2813,7 +2926,7 @@ type DecideExecutionRequest struct {
 
 func (x *DecideExecutionRequest) Reset() {
 	*x = DecideExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2825,7 +2938,7 @@ func (x *DecideExecutionRequest) String() string {
 func (*DecideExecutionRequest) ProtoMessage() {}
 
 func (x *DecideExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[36]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2838,7 +2951,7 @@ func (x *DecideExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideExecutionRequest.ProtoReflect.Descriptor instead.
 func (*DecideExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{36}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DecideExecutionRequest) GetExecutionId() string {
@@ -2864,7 +2977,7 @@ type DecideExecutionResponse struct {
 
 func (x *DecideExecutionResponse) Reset() {
 	*x = DecideExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2989,7 @@ func (x *DecideExecutionResponse) String() string {
 func (*DecideExecutionResponse) ProtoMessage() {}
 
 func (x *DecideExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[37]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3002,7 @@ func (x *DecideExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideExecutionResponse.ProtoReflect.Descriptor instead.
 func (*DecideExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{37}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DecideExecutionResponse) GetPosition() string {
@@ -2911,7 +3024,7 @@ type DeleteExecutionRequest struct {
 
 func (x *DeleteExecutionRequest) Reset() {
 	*x = DeleteExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3036,7 @@ func (x *DeleteExecutionRequest) String() string {
 func (*DeleteExecutionRequest) ProtoMessage() {}
 
 func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[38]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3049,7 @@ func (x *DeleteExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{38}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DeleteExecutionRequest) GetExecutionId() string {
@@ -2969,7 +3082,7 @@ type DeleteExecutionResponse struct {
 
 func (x *DeleteExecutionResponse) Reset() {
 	*x = DeleteExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3094,7 @@ func (x *DeleteExecutionResponse) String() string {
 func (*DeleteExecutionResponse) ProtoMessage() {}
 
 func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[39]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3107,7 @@ func (x *DeleteExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{39}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DeleteExecutionResponse) GetPosition() string {
@@ -3036,7 +3149,7 @@ type BulkExecutionsRequest struct {
 
 func (x *BulkExecutionsRequest) Reset() {
 	*x = BulkExecutionsRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3161,7 @@ func (x *BulkExecutionsRequest) String() string {
 func (*BulkExecutionsRequest) ProtoMessage() {}
 
 func (x *BulkExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[40]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3174,7 @@ func (x *BulkExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*BulkExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{40}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BulkExecutionsRequest) GetVerb() BulkExecutionsRequest_Verb {
@@ -3166,7 +3279,7 @@ type BulkExecutionsResponse struct {
 
 func (x *BulkExecutionsResponse) Reset() {
 	*x = BulkExecutionsResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3291,7 @@ func (x *BulkExecutionsResponse) String() string {
 func (*BulkExecutionsResponse) ProtoMessage() {}
 
 func (x *BulkExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[41]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3304,7 @@ func (x *BulkExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*BulkExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{41}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *BulkExecutionsResponse) GetResults() []*BulkResult {
@@ -3220,7 +3333,7 @@ type BulkResult struct {
 
 func (x *BulkResult) Reset() {
 	*x = BulkResult{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3345,7 @@ func (x *BulkResult) String() string {
 func (*BulkResult) ProtoMessage() {}
 
 func (x *BulkResult) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[42]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3358,7 @@ func (x *BulkResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BulkResult.ProtoReflect.Descriptor instead.
 func (*BulkResult) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{42}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *BulkResult) GetExecutionId() string {
@@ -3276,7 +3389,7 @@ type ExplainExecutionRequest struct {
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3288,7 +3401,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[43]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3414,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{43}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExplainExecutionRequest) GetId() string {
@@ -3339,7 +3452,7 @@ type ExplainExecutionResponse struct {
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3464,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[44]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3477,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{44}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() Execution_Status {
@@ -3429,7 +3542,7 @@ type WaitReason struct {
 
 func (x *WaitReason) Reset() {
 	*x = WaitReason{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3554,7 @@ func (x *WaitReason) String() string {
 func (*WaitReason) ProtoMessage() {}
 
 func (x *WaitReason) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[45]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3567,7 @@ func (x *WaitReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReason.ProtoReflect.Descriptor instead.
 func (*WaitReason) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{45}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WaitReason) GetTaskId() string {
@@ -3546,7 +3659,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3558,7 +3671,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[46]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3571,7 +3684,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{46}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SessionRequest) GetStarts() []*SessionStart {
@@ -3601,7 +3714,7 @@ type SessionStart struct {
 
 func (x *SessionStart) Reset() {
 	*x = SessionStart{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3613,7 +3726,7 @@ func (x *SessionStart) String() string {
 func (*SessionStart) ProtoMessage() {}
 
 func (x *SessionStart) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[47]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3626,7 +3739,7 @@ func (x *SessionStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStart.ProtoReflect.Descriptor instead.
 func (*SessionStart) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{47}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SessionStart) GetCall() uint64 {
@@ -3660,7 +3773,7 @@ type SessionWait struct {
 
 func (x *SessionWait) Reset() {
 	*x = SessionWait{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3672,7 +3785,7 @@ func (x *SessionWait) String() string {
 func (*SessionWait) ProtoMessage() {}
 
 func (x *SessionWait) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[48]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3685,7 +3798,7 @@ func (x *SessionWait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionWait.ProtoReflect.Descriptor instead.
 func (*SessionWait) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{48}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SessionWait) GetCall() uint64 {
@@ -3713,7 +3826,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3725,7 +3838,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[49]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3738,7 +3851,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{49}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SessionResponse) GetStarted() []*SessionStarted {
@@ -3777,7 +3890,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3789,7 +3902,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[50]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3802,7 +3915,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{50}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SessionStarted) GetCall() uint64 {
@@ -3857,7 +3970,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3869,7 +3982,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_pawl_api_v1_execution_proto_msgTypes[51]
+	mi := &file_pawl_api_v1_execution_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3882,7 +3995,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{51}
+	return file_pawl_api_v1_execution_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SessionEnded) GetCall() uint64 {
@@ -4100,6 +4213,15 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"request_id\x18\x06 \x01(\tR\trequestId\"N\n" +
 	"\x17SignalExecutionResponse\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\tR\bposition\"j\n" +
+	"\x12PushMessageRequest\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\tR\x04body\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"P\n" +
+	"\x13PushMessageResponse\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\tR\bposition\"Y\n" +
 	"\x15PauseExecutionRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x1d\n" +
@@ -4283,7 +4405,7 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x06output\x18\x04 \x01(\tR\x06output\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
 	"\bposition\x18\x06 \x01(\tR\bposition\x12.\n" +
-	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xf2\x0e\n" +
+	"\x05error\x18\a \x01(\v2\x18.pawl.api.v1.ErrorDetailR\x05error2\xc4\x0f\n" +
 	"\x10ExecutionService\x12P\n" +
 	"\x05Start\x12\".pawl.api.v1.StartExecutionRequest\x1a#.pawl.api.v1.StartExecutionResponse\x12O\n" +
 	"\x03Get\x12 .pawl.api.v1.GetExecutionRequest\x1a!.pawl.api.v1.GetExecutionResponse\"\x03\x90\x02\x01\x12T\n" +
@@ -4292,6 +4414,7 @@ const file_pawl_api_v1_execution_proto_rawDesc = "" +
 	"\x04Wait\x12!.pawl.api.v1.WaitExecutionRequest\x1a\".pawl.api.v1.WaitExecutionResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\x05Watch\x12\".pawl.api.v1.WatchExecutionRequest\x1a#.pawl.api.v1.WatchExecutionResponse0\x01\x12S\n" +
 	"\x06Signal\x12#.pawl.api.v1.SignalExecutionRequest\x1a$.pawl.api.v1.SignalExecutionResponse\x12P\n" +
+	"\vPushMessage\x12\x1f.pawl.api.v1.PushMessageRequest\x1a .pawl.api.v1.PushMessageResponse\x12P\n" +
 	"\x05Pause\x12\".pawl.api.v1.PauseExecutionRequest\x1a#.pawl.api.v1.PauseExecutionResponse\x12S\n" +
 	"\x06Resume\x12#.pawl.api.v1.ResumeExecutionRequest\x1a$.pawl.api.v1.ResumeExecutionResponse\x12\\\n" +
 	"\tTerminate\x12&.pawl.api.v1.TerminateExecutionRequest\x1a'.pawl.api.v1.TerminateExecutionResponse\x12V\n" +
@@ -4321,7 +4444,7 @@ func file_pawl_api_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_pawl_api_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_pawl_api_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_pawl_api_v1_execution_proto_goTypes = []any{
 	(Execution_Status)(0),                   // 0: pawl.api.v1.Execution.Status
 	(StartExecutionRequest_Strategy)(0),     // 1: pawl.api.v1.StartExecutionRequest.Strategy
@@ -4342,92 +4465,94 @@ var file_pawl_api_v1_execution_proto_goTypes = []any{
 	(*ExecutionChange)(nil),                 // 16: pawl.api.v1.ExecutionChange
 	(*SignalExecutionRequest)(nil),          // 17: pawl.api.v1.SignalExecutionRequest
 	(*SignalExecutionResponse)(nil),         // 18: pawl.api.v1.SignalExecutionResponse
-	(*PauseExecutionRequest)(nil),           // 19: pawl.api.v1.PauseExecutionRequest
-	(*PauseExecutionResponse)(nil),          // 20: pawl.api.v1.PauseExecutionResponse
-	(*ResumeExecutionRequest)(nil),          // 21: pawl.api.v1.ResumeExecutionRequest
-	(*ResumeExecutionResponse)(nil),         // 22: pawl.api.v1.ResumeExecutionResponse
-	(*TerminateExecutionRequest)(nil),       // 23: pawl.api.v1.TerminateExecutionRequest
-	(*TerminateExecutionResponse)(nil),      // 24: pawl.api.v1.TerminateExecutionResponse
-	(*RestartExecutionRequest)(nil),         // 25: pawl.api.v1.RestartExecutionRequest
-	(*RestartExecutionResponse)(nil),        // 26: pawl.api.v1.RestartExecutionResponse
-	(*RetryExecutionRequest)(nil),           // 27: pawl.api.v1.RetryExecutionRequest
-	(*RetryExecutionResponse)(nil),          // 28: pawl.api.v1.RetryExecutionResponse
-	(*RerunExecutionRequest)(nil),           // 29: pawl.api.v1.RerunExecutionRequest
-	(*RerunExecutionResponse)(nil),          // 30: pawl.api.v1.RerunExecutionResponse
-	(*SkipExecutionRequest)(nil),            // 31: pawl.api.v1.SkipExecutionRequest
-	(*SkipExecutionResponse)(nil),           // 32: pawl.api.v1.SkipExecutionResponse
-	(*JumpExecutionRequest)(nil),            // 33: pawl.api.v1.JumpExecutionRequest
-	(*JumpExecutionResponse)(nil),           // 34: pawl.api.v1.JumpExecutionResponse
-	(*SetExecutionVariablesRequest)(nil),    // 35: pawl.api.v1.SetExecutionVariablesRequest
-	(*SetExecutionVariablesResponse)(nil),   // 36: pawl.api.v1.SetExecutionVariablesResponse
-	(*ResetExecutionCallbacksRequest)(nil),  // 37: pawl.api.v1.ResetExecutionCallbacksRequest
-	(*ResetExecutionCallbacksResponse)(nil), // 38: pawl.api.v1.ResetExecutionCallbacksResponse
-	(*DecideExecutionRequest)(nil),          // 39: pawl.api.v1.DecideExecutionRequest
-	(*DecideExecutionResponse)(nil),         // 40: pawl.api.v1.DecideExecutionResponse
-	(*DeleteExecutionRequest)(nil),          // 41: pawl.api.v1.DeleteExecutionRequest
-	(*DeleteExecutionResponse)(nil),         // 42: pawl.api.v1.DeleteExecutionResponse
-	(*BulkExecutionsRequest)(nil),           // 43: pawl.api.v1.BulkExecutionsRequest
-	(*BulkExecutionsResponse)(nil),          // 44: pawl.api.v1.BulkExecutionsResponse
-	(*BulkResult)(nil),                      // 45: pawl.api.v1.BulkResult
-	(*ExplainExecutionRequest)(nil),         // 46: pawl.api.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil),        // 47: pawl.api.v1.ExplainExecutionResponse
-	(*WaitReason)(nil),                      // 48: pawl.api.v1.WaitReason
-	(*SessionRequest)(nil),                  // 49: pawl.api.v1.SessionRequest
-	(*SessionStart)(nil),                    // 50: pawl.api.v1.SessionStart
-	(*SessionWait)(nil),                     // 51: pawl.api.v1.SessionWait
-	(*SessionResponse)(nil),                 // 52: pawl.api.v1.SessionResponse
-	(*SessionStarted)(nil),                  // 53: pawl.api.v1.SessionStarted
-	(*SessionEnded)(nil),                    // 54: pawl.api.v1.SessionEnded
-	nil,                                     // 55: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	(*timestamppb.Timestamp)(nil),           // 56: google.protobuf.Timestamp
-	(*Read)(nil),                            // 57: pawl.api.v1.Read
-	(*Task)(nil),                            // 58: pawl.api.v1.Task
-	(*GoElsewhere)(nil),                     // 59: pawl.api.v1.GoElsewhere
-	(Task_Status)(0),                        // 60: pawl.api.v1.Task.Status
-	(*ErrorDetail)(nil),                     // 61: pawl.api.v1.ErrorDetail
+	(*PushMessageRequest)(nil),              // 19: pawl.api.v1.PushMessageRequest
+	(*PushMessageResponse)(nil),             // 20: pawl.api.v1.PushMessageResponse
+	(*PauseExecutionRequest)(nil),           // 21: pawl.api.v1.PauseExecutionRequest
+	(*PauseExecutionResponse)(nil),          // 22: pawl.api.v1.PauseExecutionResponse
+	(*ResumeExecutionRequest)(nil),          // 23: pawl.api.v1.ResumeExecutionRequest
+	(*ResumeExecutionResponse)(nil),         // 24: pawl.api.v1.ResumeExecutionResponse
+	(*TerminateExecutionRequest)(nil),       // 25: pawl.api.v1.TerminateExecutionRequest
+	(*TerminateExecutionResponse)(nil),      // 26: pawl.api.v1.TerminateExecutionResponse
+	(*RestartExecutionRequest)(nil),         // 27: pawl.api.v1.RestartExecutionRequest
+	(*RestartExecutionResponse)(nil),        // 28: pawl.api.v1.RestartExecutionResponse
+	(*RetryExecutionRequest)(nil),           // 29: pawl.api.v1.RetryExecutionRequest
+	(*RetryExecutionResponse)(nil),          // 30: pawl.api.v1.RetryExecutionResponse
+	(*RerunExecutionRequest)(nil),           // 31: pawl.api.v1.RerunExecutionRequest
+	(*RerunExecutionResponse)(nil),          // 32: pawl.api.v1.RerunExecutionResponse
+	(*SkipExecutionRequest)(nil),            // 33: pawl.api.v1.SkipExecutionRequest
+	(*SkipExecutionResponse)(nil),           // 34: pawl.api.v1.SkipExecutionResponse
+	(*JumpExecutionRequest)(nil),            // 35: pawl.api.v1.JumpExecutionRequest
+	(*JumpExecutionResponse)(nil),           // 36: pawl.api.v1.JumpExecutionResponse
+	(*SetExecutionVariablesRequest)(nil),    // 37: pawl.api.v1.SetExecutionVariablesRequest
+	(*SetExecutionVariablesResponse)(nil),   // 38: pawl.api.v1.SetExecutionVariablesResponse
+	(*ResetExecutionCallbacksRequest)(nil),  // 39: pawl.api.v1.ResetExecutionCallbacksRequest
+	(*ResetExecutionCallbacksResponse)(nil), // 40: pawl.api.v1.ResetExecutionCallbacksResponse
+	(*DecideExecutionRequest)(nil),          // 41: pawl.api.v1.DecideExecutionRequest
+	(*DecideExecutionResponse)(nil),         // 42: pawl.api.v1.DecideExecutionResponse
+	(*DeleteExecutionRequest)(nil),          // 43: pawl.api.v1.DeleteExecutionRequest
+	(*DeleteExecutionResponse)(nil),         // 44: pawl.api.v1.DeleteExecutionResponse
+	(*BulkExecutionsRequest)(nil),           // 45: pawl.api.v1.BulkExecutionsRequest
+	(*BulkExecutionsResponse)(nil),          // 46: pawl.api.v1.BulkExecutionsResponse
+	(*BulkResult)(nil),                      // 47: pawl.api.v1.BulkResult
+	(*ExplainExecutionRequest)(nil),         // 48: pawl.api.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),        // 49: pawl.api.v1.ExplainExecutionResponse
+	(*WaitReason)(nil),                      // 50: pawl.api.v1.WaitReason
+	(*SessionRequest)(nil),                  // 51: pawl.api.v1.SessionRequest
+	(*SessionStart)(nil),                    // 52: pawl.api.v1.SessionStart
+	(*SessionWait)(nil),                     // 53: pawl.api.v1.SessionWait
+	(*SessionResponse)(nil),                 // 54: pawl.api.v1.SessionResponse
+	(*SessionStarted)(nil),                  // 55: pawl.api.v1.SessionStarted
+	(*SessionEnded)(nil),                    // 56: pawl.api.v1.SessionEnded
+	nil,                                     // 57: pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	(*timestamppb.Timestamp)(nil),           // 58: google.protobuf.Timestamp
+	(*Read)(nil),                            // 59: pawl.api.v1.Read
+	(*Task)(nil),                            // 60: pawl.api.v1.Task
+	(*GoElsewhere)(nil),                     // 61: pawl.api.v1.GoElsewhere
+	(Task_Status)(0),                        // 62: pawl.api.v1.Task.Status
+	(*ErrorDetail)(nil),                     // 63: pawl.api.v1.ErrorDetail
 }
 var file_pawl_api_v1_execution_proto_depIdxs = []int32{
 	0,  // 0: pawl.api.v1.Execution.status:type_name -> pawl.api.v1.Execution.Status
-	56, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
-	56, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
-	56, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
+	58, // 1: pawl.api.v1.Execution.created:type_name -> google.protobuf.Timestamp
+	58, // 2: pawl.api.v1.Execution.updated:type_name -> google.protobuf.Timestamp
+	58, // 3: pawl.api.v1.Execution.ended:type_name -> google.protobuf.Timestamp
 	1,  // 4: pawl.api.v1.StartExecutionRequest.strategy:type_name -> pawl.api.v1.StartExecutionRequest.Strategy
-	55, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
-	57, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
+	57, // 5: pawl.api.v1.StartExecutionRequest.task_to_domain:type_name -> pawl.api.v1.StartExecutionRequest.TaskToDomainEntry
+	59, // 6: pawl.api.v1.GetExecutionRequest.read:type_name -> pawl.api.v1.Read
 	3,  // 7: pawl.api.v1.GetExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	58, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
+	60, // 8: pawl.api.v1.GetExecutionResponse.tasks:type_name -> pawl.api.v1.Task
 	0,  // 9: pawl.api.v1.ListExecutionsRequest.status:type_name -> pawl.api.v1.Execution.Status
-	57, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
+	59, // 10: pawl.api.v1.ListExecutionsRequest.read:type_name -> pawl.api.v1.Read
 	3,  // 11: pawl.api.v1.ListExecutionsResponse.executions:type_name -> pawl.api.v1.Execution
 	3,  // 12: pawl.api.v1.WaitExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	58, // 13: pawl.api.v1.WaitExecutionResponse.reached:type_name -> pawl.api.v1.Task
+	60, // 13: pawl.api.v1.WaitExecutionResponse.reached:type_name -> pawl.api.v1.Task
 	4,  // 14: pawl.api.v1.StartAndWaitRequest.start:type_name -> pawl.api.v1.StartExecutionRequest
 	3,  // 15: pawl.api.v1.StartAndWaitResponse.execution:type_name -> pawl.api.v1.Execution
-	58, // 16: pawl.api.v1.StartAndWaitResponse.reached:type_name -> pawl.api.v1.Task
+	60, // 16: pawl.api.v1.StartAndWaitResponse.reached:type_name -> pawl.api.v1.Task
 	3,  // 17: pawl.api.v1.WatchExecutionResponse.execution:type_name -> pawl.api.v1.Execution
-	58, // 18: pawl.api.v1.WatchExecutionResponse.tasks:type_name -> pawl.api.v1.Task
+	60, // 18: pawl.api.v1.WatchExecutionResponse.tasks:type_name -> pawl.api.v1.Task
 	16, // 19: pawl.api.v1.WatchExecutionResponse.changes:type_name -> pawl.api.v1.ExecutionChange
-	59, // 20: pawl.api.v1.WatchExecutionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
-	56, // 21: pawl.api.v1.ExecutionChange.time:type_name -> google.protobuf.Timestamp
+	61, // 20: pawl.api.v1.WatchExecutionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	58, // 21: pawl.api.v1.ExecutionChange.time:type_name -> google.protobuf.Timestamp
 	0,  // 22: pawl.api.v1.ExecutionChange.status:type_name -> pawl.api.v1.Execution.Status
-	60, // 23: pawl.api.v1.ExecutionChange.task_status:type_name -> pawl.api.v1.Task.Status
-	60, // 24: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
+	62, // 23: pawl.api.v1.ExecutionChange.task_status:type_name -> pawl.api.v1.Task.Status
+	62, // 24: pawl.api.v1.SignalExecutionRequest.status:type_name -> pawl.api.v1.Task.Status
 	2,  // 25: pawl.api.v1.BulkExecutionsRequest.verb:type_name -> pawl.api.v1.BulkExecutionsRequest.Verb
-	45, // 26: pawl.api.v1.BulkExecutionsResponse.results:type_name -> pawl.api.v1.BulkResult
-	61, // 27: pawl.api.v1.BulkResult.error:type_name -> pawl.api.v1.ErrorDetail
-	57, // 28: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
+	47, // 26: pawl.api.v1.BulkExecutionsResponse.results:type_name -> pawl.api.v1.BulkResult
+	63, // 27: pawl.api.v1.BulkResult.error:type_name -> pawl.api.v1.ErrorDetail
+	59, // 28: pawl.api.v1.ExplainExecutionRequest.read:type_name -> pawl.api.v1.Read
 	0,  // 29: pawl.api.v1.ExplainExecutionResponse.status:type_name -> pawl.api.v1.Execution.Status
-	48, // 30: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
-	56, // 31: pawl.api.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	50, // 32: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
-	51, // 33: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
+	50, // 30: pawl.api.v1.ExplainExecutionResponse.reasons:type_name -> pawl.api.v1.WaitReason
+	58, // 31: pawl.api.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	52, // 32: pawl.api.v1.SessionRequest.starts:type_name -> pawl.api.v1.SessionStart
+	53, // 33: pawl.api.v1.SessionRequest.waits:type_name -> pawl.api.v1.SessionWait
 	4,  // 34: pawl.api.v1.SessionStart.start:type_name -> pawl.api.v1.StartExecutionRequest
-	53, // 35: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
-	54, // 36: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
-	59, // 37: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
-	61, // 38: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
+	55, // 35: pawl.api.v1.SessionResponse.started:type_name -> pawl.api.v1.SessionStarted
+	56, // 36: pawl.api.v1.SessionResponse.ended:type_name -> pawl.api.v1.SessionEnded
+	61, // 37: pawl.api.v1.SessionResponse.go_elsewhere:type_name -> pawl.api.v1.GoElsewhere
+	63, // 38: pawl.api.v1.SessionStarted.error:type_name -> pawl.api.v1.ErrorDetail
 	0,  // 39: pawl.api.v1.SessionEnded.status:type_name -> pawl.api.v1.Execution.Status
-	61, // 40: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
+	63, // 40: pawl.api.v1.SessionEnded.error:type_name -> pawl.api.v1.ErrorDetail
 	4,  // 41: pawl.api.v1.ExecutionService.Start:input_type -> pawl.api.v1.StartExecutionRequest
 	6,  // 42: pawl.api.v1.ExecutionService.Get:input_type -> pawl.api.v1.GetExecutionRequest
 	8,  // 43: pawl.api.v1.ExecutionService.List:input_type -> pawl.api.v1.ListExecutionsRequest
@@ -4435,45 +4560,47 @@ var file_pawl_api_v1_execution_proto_depIdxs = []int32{
 	10, // 45: pawl.api.v1.ExecutionService.Wait:input_type -> pawl.api.v1.WaitExecutionRequest
 	14, // 46: pawl.api.v1.ExecutionService.Watch:input_type -> pawl.api.v1.WatchExecutionRequest
 	17, // 47: pawl.api.v1.ExecutionService.Signal:input_type -> pawl.api.v1.SignalExecutionRequest
-	19, // 48: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
-	21, // 49: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
-	23, // 50: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
-	25, // 51: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
-	27, // 52: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
-	29, // 53: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
-	31, // 54: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
-	33, // 55: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
-	35, // 56: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
-	37, // 57: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
-	39, // 58: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
-	41, // 59: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
-	43, // 60: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
-	46, // 61: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
-	49, // 62: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
-	5,  // 63: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
-	7,  // 64: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
-	9,  // 65: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
-	13, // 66: pawl.api.v1.ExecutionService.StartAndWait:output_type -> pawl.api.v1.StartAndWaitResponse
-	11, // 67: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
-	15, // 68: pawl.api.v1.ExecutionService.Watch:output_type -> pawl.api.v1.WatchExecutionResponse
-	18, // 69: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
-	20, // 70: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
-	22, // 71: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
-	24, // 72: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
-	26, // 73: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
-	28, // 74: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
-	30, // 75: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
-	32, // 76: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
-	34, // 77: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
-	36, // 78: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
-	38, // 79: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
-	40, // 80: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
-	42, // 81: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
-	44, // 82: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
-	47, // 83: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
-	52, // 84: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
-	63, // [63:85] is the sub-list for method output_type
-	41, // [41:63] is the sub-list for method input_type
+	19, // 48: pawl.api.v1.ExecutionService.PushMessage:input_type -> pawl.api.v1.PushMessageRequest
+	21, // 49: pawl.api.v1.ExecutionService.Pause:input_type -> pawl.api.v1.PauseExecutionRequest
+	23, // 50: pawl.api.v1.ExecutionService.Resume:input_type -> pawl.api.v1.ResumeExecutionRequest
+	25, // 51: pawl.api.v1.ExecutionService.Terminate:input_type -> pawl.api.v1.TerminateExecutionRequest
+	27, // 52: pawl.api.v1.ExecutionService.Restart:input_type -> pawl.api.v1.RestartExecutionRequest
+	29, // 53: pawl.api.v1.ExecutionService.Retry:input_type -> pawl.api.v1.RetryExecutionRequest
+	31, // 54: pawl.api.v1.ExecutionService.Rerun:input_type -> pawl.api.v1.RerunExecutionRequest
+	33, // 55: pawl.api.v1.ExecutionService.Skip:input_type -> pawl.api.v1.SkipExecutionRequest
+	35, // 56: pawl.api.v1.ExecutionService.Jump:input_type -> pawl.api.v1.JumpExecutionRequest
+	37, // 57: pawl.api.v1.ExecutionService.SetVariables:input_type -> pawl.api.v1.SetExecutionVariablesRequest
+	39, // 58: pawl.api.v1.ExecutionService.ResetCallbacks:input_type -> pawl.api.v1.ResetExecutionCallbacksRequest
+	41, // 59: pawl.api.v1.ExecutionService.Decide:input_type -> pawl.api.v1.DecideExecutionRequest
+	43, // 60: pawl.api.v1.ExecutionService.Delete:input_type -> pawl.api.v1.DeleteExecutionRequest
+	45, // 61: pawl.api.v1.ExecutionService.Bulk:input_type -> pawl.api.v1.BulkExecutionsRequest
+	48, // 62: pawl.api.v1.ExecutionService.Explain:input_type -> pawl.api.v1.ExplainExecutionRequest
+	51, // 63: pawl.api.v1.ExecutionService.Session:input_type -> pawl.api.v1.SessionRequest
+	5,  // 64: pawl.api.v1.ExecutionService.Start:output_type -> pawl.api.v1.StartExecutionResponse
+	7,  // 65: pawl.api.v1.ExecutionService.Get:output_type -> pawl.api.v1.GetExecutionResponse
+	9,  // 66: pawl.api.v1.ExecutionService.List:output_type -> pawl.api.v1.ListExecutionsResponse
+	13, // 67: pawl.api.v1.ExecutionService.StartAndWait:output_type -> pawl.api.v1.StartAndWaitResponse
+	11, // 68: pawl.api.v1.ExecutionService.Wait:output_type -> pawl.api.v1.WaitExecutionResponse
+	15, // 69: pawl.api.v1.ExecutionService.Watch:output_type -> pawl.api.v1.WatchExecutionResponse
+	18, // 70: pawl.api.v1.ExecutionService.Signal:output_type -> pawl.api.v1.SignalExecutionResponse
+	20, // 71: pawl.api.v1.ExecutionService.PushMessage:output_type -> pawl.api.v1.PushMessageResponse
+	22, // 72: pawl.api.v1.ExecutionService.Pause:output_type -> pawl.api.v1.PauseExecutionResponse
+	24, // 73: pawl.api.v1.ExecutionService.Resume:output_type -> pawl.api.v1.ResumeExecutionResponse
+	26, // 74: pawl.api.v1.ExecutionService.Terminate:output_type -> pawl.api.v1.TerminateExecutionResponse
+	28, // 75: pawl.api.v1.ExecutionService.Restart:output_type -> pawl.api.v1.RestartExecutionResponse
+	30, // 76: pawl.api.v1.ExecutionService.Retry:output_type -> pawl.api.v1.RetryExecutionResponse
+	32, // 77: pawl.api.v1.ExecutionService.Rerun:output_type -> pawl.api.v1.RerunExecutionResponse
+	34, // 78: pawl.api.v1.ExecutionService.Skip:output_type -> pawl.api.v1.SkipExecutionResponse
+	36, // 79: pawl.api.v1.ExecutionService.Jump:output_type -> pawl.api.v1.JumpExecutionResponse
+	38, // 80: pawl.api.v1.ExecutionService.SetVariables:output_type -> pawl.api.v1.SetExecutionVariablesResponse
+	40, // 81: pawl.api.v1.ExecutionService.ResetCallbacks:output_type -> pawl.api.v1.ResetExecutionCallbacksResponse
+	42, // 82: pawl.api.v1.ExecutionService.Decide:output_type -> pawl.api.v1.DecideExecutionResponse
+	44, // 83: pawl.api.v1.ExecutionService.Delete:output_type -> pawl.api.v1.DeleteExecutionResponse
+	46, // 84: pawl.api.v1.ExecutionService.Bulk:output_type -> pawl.api.v1.BulkExecutionsResponse
+	49, // 85: pawl.api.v1.ExecutionService.Explain:output_type -> pawl.api.v1.ExplainExecutionResponse
+	54, // 86: pawl.api.v1.ExecutionService.Session:output_type -> pawl.api.v1.SessionResponse
+	64, // [64:87] is the sub-list for method output_type
+	41, // [41:64] is the sub-list for method input_type
 	41, // [41:41] is the sub-list for extension type_name
 	41, // [41:41] is the sub-list for extension extendee
 	0,  // [0:41] is the sub-list for field type_name
@@ -4492,7 +4619,7 @@ func file_pawl_api_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pawl_api_v1_execution_proto_rawDesc), len(file_pawl_api_v1_execution_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   53,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -48,6 +48,9 @@ const (
 	ExecutionServiceWatchProcedure = "/pawl.api.v1.ExecutionService/Watch"
 	// ExecutionServiceSignalProcedure is the fully-qualified name of the ExecutionService's Signal RPC.
 	ExecutionServiceSignalProcedure = "/pawl.api.v1.ExecutionService/Signal"
+	// ExecutionServicePushMessageProcedure is the fully-qualified name of the ExecutionService's
+	// PushMessage RPC.
+	ExecutionServicePushMessageProcedure = "/pawl.api.v1.ExecutionService/PushMessage"
 	// ExecutionServicePauseProcedure is the fully-qualified name of the ExecutionService's Pause RPC.
 	ExecutionServicePauseProcedure = "/pawl.api.v1.ExecutionService/Pause"
 	// ExecutionServiceResumeProcedure is the fully-qualified name of the ExecutionService's Resume RPC.
@@ -111,6 +114,11 @@ type ExecutionServiceClient interface {
 	// Signal ends the first open WAIT of an execution or of its running children.
 	// Errors: nothing_waits.
 	Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error)
+	// PushMessage gives a message to an execution that has not ended. A
+	// PULL_WORKFLOW_MESSAGES task that waits takes it; else it is kept until one asks, for a
+	// day after the last. Errors: conflict when the execution has ended, exhausted while it
+	// keeps 1,000 messages or 4 MiB of them.
+	PushMessage(context.Context, *v1.PushMessageRequest) (*v1.PushMessageResponse, error)
 	// Pause stops an execution from making further tasks; tasks under way may finish.
 	// Pausing a paused execution is a success.
 	Pause(context.Context, *v1.PauseExecutionRequest) (*v1.PauseExecutionResponse, error)
@@ -217,6 +225,12 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(executionServiceMethods.ByName("Signal")),
 			connect.WithClientOptions(opts...),
 		),
+		pushMessage: connect.NewClient[v1.PushMessageRequest, v1.PushMessageResponse](
+			httpClient,
+			baseURL+ExecutionServicePushMessageProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("PushMessage")),
+			connect.WithClientOptions(opts...),
+		),
 		pause: connect.NewClient[v1.PauseExecutionRequest, v1.PauseExecutionResponse](
 			httpClient,
 			baseURL+ExecutionServicePauseProcedure,
@@ -320,6 +334,7 @@ type executionServiceClient struct {
 	wait           *connect.Client[v1.WaitExecutionRequest, v1.WaitExecutionResponse]
 	watch          *connect.Client[v1.WatchExecutionRequest, v1.WatchExecutionResponse]
 	signal         *connect.Client[v1.SignalExecutionRequest, v1.SignalExecutionResponse]
+	pushMessage    *connect.Client[v1.PushMessageRequest, v1.PushMessageResponse]
 	pause          *connect.Client[v1.PauseExecutionRequest, v1.PauseExecutionResponse]
 	resume         *connect.Client[v1.ResumeExecutionRequest, v1.ResumeExecutionResponse]
 	terminate      *connect.Client[v1.TerminateExecutionRequest, v1.TerminateExecutionResponse]
@@ -390,6 +405,15 @@ func (c *executionServiceClient) Watch(ctx context.Context, req *v1.WatchExecuti
 // Signal calls pawl.api.v1.ExecutionService.Signal.
 func (c *executionServiceClient) Signal(ctx context.Context, req *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error) {
 	response, err := c.signal.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PushMessage calls pawl.api.v1.ExecutionService.PushMessage.
+func (c *executionServiceClient) PushMessage(ctx context.Context, req *v1.PushMessageRequest) (*v1.PushMessageResponse, error) {
+	response, err := c.pushMessage.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -552,6 +576,11 @@ type ExecutionServiceHandler interface {
 	// Signal ends the first open WAIT of an execution or of its running children.
 	// Errors: nothing_waits.
 	Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error)
+	// PushMessage gives a message to an execution that has not ended. A
+	// PULL_WORKFLOW_MESSAGES task that waits takes it; else it is kept until one asks, for a
+	// day after the last. Errors: conflict when the execution has ended, exhausted while it
+	// keeps 1,000 messages or 4 MiB of them.
+	PushMessage(context.Context, *v1.PushMessageRequest) (*v1.PushMessageResponse, error)
 	// Pause stops an execution from making further tasks; tasks under way may finish.
 	// Pausing a paused execution is a success.
 	Pause(context.Context, *v1.PauseExecutionRequest) (*v1.PauseExecutionResponse, error)
@@ -652,6 +681,12 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		ExecutionServiceSignalProcedure,
 		svc.Signal,
 		connect.WithSchema(executionServiceMethods.ByName("Signal")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServicePushMessageHandler := connect.NewUnaryHandlerSimple(
+		ExecutionServicePushMessageProcedure,
+		svc.PushMessage,
+		connect.WithSchema(executionServiceMethods.ByName("PushMessage")),
 		connect.WithHandlerOptions(opts...),
 	)
 	executionServicePauseHandler := connect.NewUnaryHandlerSimple(
@@ -761,6 +796,8 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceWatchHandler.ServeHTTP(w, r)
 		case ExecutionServiceSignalProcedure:
 			executionServiceSignalHandler.ServeHTTP(w, r)
+		case ExecutionServicePushMessageProcedure:
+			executionServicePushMessageHandler.ServeHTTP(w, r)
 		case ExecutionServicePauseProcedure:
 			executionServicePauseHandler.ServeHTTP(w, r)
 		case ExecutionServiceResumeProcedure:
@@ -826,6 +863,10 @@ func (UnimplementedExecutionServiceHandler) Watch(context.Context, *v1.WatchExec
 
 func (UnimplementedExecutionServiceHandler) Signal(context.Context, *v1.SignalExecutionRequest) (*v1.SignalExecutionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.Signal is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) PushMessage(context.Context, *v1.PushMessageRequest) (*v1.PushMessageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("pawl.api.v1.ExecutionService.PushMessage is not implemented"))
 }
 
 func (UnimplementedExecutionServiceHandler) Pause(context.Context, *v1.PauseExecutionRequest) (*v1.PauseExecutionResponse, error) {
