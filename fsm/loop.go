@@ -75,7 +75,7 @@ func (s *State) tryIteration(r *run, t *task) {
 			return
 		}
 	}
-	again := t.loops.verdict == verdictYes && (t.loops.items == nil || t.loops.cur < t.loops.items.count)
+	again := t.loops.verdict == verdictYes
 	switch {
 	case t.loops.verdict == verdictAsked:
 		return
@@ -255,7 +255,12 @@ func (o *iterationOutput) Range(yield func(key string, v expr.Value) bool) {
 			return
 		}
 		x := o.s.taskAt(o.e, k.serial)
-		if !x.retried && !yield(x.ref, o.s.dataValue(o.e, x, x.output)) {
+		if x.retried {
+			if newest, ok := o.s.recordOf(o.e, x.ref, k.loop, k.iteration); !ok || newest.id != x.id {
+				continue // there was a further attempt
+			}
+		}
+		if !yield(x.ref, o.s.dataValue(o.e, x, x.output)) {
 			return
 		}
 	}

@@ -22,9 +22,13 @@ const maxLoopBytes = 1 << 20
 
 // condition judges the condition of a loop whose iteration is over, or asks a job to.
 func (s *State) condition(e *execution, t *task, n *def.Node) (failure string) {
+	listed := t.loops.items != nil
 	switch {
+	case listed && t.loops.cur >= t.loops.items.count: // whatever the condition says
+		t.loops.verdict = verdictNo
+		return ""
 	case n.Source == "" && n.Param == "": // the items decide
-		t.loops.verdict = verdictOf(t.loops.items != nil)
+		t.loops.verdict = verdictOf(listed)
 		return ""
 	case n.Source == "":
 		v, _ := expr.Get(t.input.bytes(), n.Param)

@@ -18,7 +18,8 @@ func (s *State) retryExecution(c *RetryExecution) (Result, *Rejection) {
 	case s.empty(e):
 		return Result{}, reject(Conflict, "Workflow has not started yet")
 	}
-	if _, found := s.firstFailed(e, anyFailed); (!found || e.status == Completed) && e.status != TimedOut {
+	left := maxRetryScan
+	if !s.retriable(e, &left) {
 		return Result{}, reject(NothingToRetry, "There are no retryable tasks! Use restart if you want to attempt entire workflow execution again.")
 	}
 	if c.ResumeSubworkflows {
@@ -34,18 +35,17 @@ func (s *State) retryExecution(c *RetryExecution) (Result, *Rejection) {
 
 func anyFailed(*task) bool { return true }
 
-// firstFailed finds the first record that did not succeed and of which nothing came.
+// scanFailed finds the first record that did not succeed and of which nothing came.
 // Beyond the bound of the scan it answers that there is one, without it.
-func (s *State) firstFailed(e *execution, wanted func(t *task) bool) (*task, bool) {
+func (s *State) scanFailed(e *execution, left *int, wanted func(t *task) bool) (*task, bool) {
 	if t, ok := s.tasks.get(TaskID{Exec: e.id, Serial: e.failedTask}); ok && failedYet(t) && wanted(t) {
 		return t, true
 	}
-	n := 0
 	for id := range s.bad.tree.From(TaskID{Exec: e.id}) {
 		if id.Exec != e.id {
 			return nil, false
 		}
-		if n++; n > maxRetryScan {
+		if *left--; *left < 0 {
 			return nil, true
 		}
 		if t, _ := s.tasks.get(id); failedYet(t) && wanted(t) {
@@ -56,12 +56,13 @@ func (s *State) firstFailed(e *execution, wanted func(t *task) bool) (*task, boo
 }
 
 // deepestFailed goes down from an execution through the children whose end was its
-// failure.
+// failure, as far as there is something to try again in them.
 func (s *State) deepestFailed(e *execution) (*execution, *Rejection) {
+	left := maxRetryScan
 	for range MaxDepth {
-		t, _ := s.firstFailed(e, func(t *task) bool {
+		t, _ := s.scanFailed(e, &left, func(t *task) bool {
 			c, ok := s.find(t.child)
-			return ok && c.parent == t.id && c.status.Terminal() && c.status != Completed && s.nodeOf(e, t.node).Kind == def.SubWorkflow
+			return ok && c.parent == t.id && s.nodeOf(e, t.node).Kind == def.SubWorkflow && s.retriable(c, &left)
 		})
 		if t == nil {
 			return e, nil
@@ -73,4 +74,13 @@ func (s *State) deepestFailed(e *execution) (*execution, *Rejection) {
 		e = c
 	}
 	return e, nil
+}
+
+// retriable says whether a retry of an execution has something to do.
+func (s *State) retriable(e *execution, left *int) bool {
+	if !e.status.Terminal() || e.status == Completed {
+		return false
+	}
+	_, found := s.scanFailed(e, left, anyFailed)
+	return found || e.status == TimedOut
 }

@@ -258,10 +258,11 @@ func (s *State) unsettle(e *execution, t *task) {
 	}
 }
 
-// mayOpen says whether a join or loop has ended and can be opened again: not one that
-// was skipped, or left behind by a jump, or is about to be made anew.
+// mayOpen says whether a join or loop has ended and is to be opened again for what it
+// counted: not one that was skipped, or left behind by a jump, or is about to be made
+// anew. One that did not succeed is opened anyway, and that may count as a retry.
 func (e *execution) mayOpen(t *task) bool {
-	return !t.open() && t.status != TaskStatusSkipped && !t.retried && !e.runsAgain(t)
+	return !t.open() && t.status != TaskStatusSkipped && !t.retried && !failedYet(t) && !e.runsAgain(t)
 }
 
 // openAgain makes a join, a loop or a child's record that had ended open again in its
