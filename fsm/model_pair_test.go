@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"github.com/pawlhq/pawl/fsm"
 	"github.com/pawlhq/pawl/jepsen/model"
@@ -29,6 +30,7 @@ type pair struct {
 	tasks   map[string]fsm.TaskID
 	leases  map[fsm.TaskID]fsm.Lease
 	names   map[string]string // keys of the model by ids of the machine
+	done    []string          // what was done, in order
 	after   func(fsm.View)    // looks at the machine right after the entry of a command
 }
 
@@ -92,11 +94,6 @@ func (p *pair) entry(e *fsm.Entry) *fsm.Applied {
 	for _, g := range applied.Grants {
 		p.leases[g.Task] = g.Lease
 	}
-	for _, x := range applied.Events {
-		if x.Kind == fsm.CommandFaulted || x.Kind == fsm.ExecutionFaulted {
-			p.fault = errors.New("the machine caught a fault of its own")
-		}
-	}
 	if err := p.state.Verify(fsm.Touched); err != nil {
 		p.fault = err
 	}
@@ -134,8 +131,14 @@ func (p *pair) restore() error {
 	s, err := reload(p.state)
 	if err == nil {
 		p.state = s
+		p.watchFaults()
 	}
 	return err
+}
+
+// watchFaults makes what the machine catches and rolls back a difference.
+func (p *pair) watchFaults() {
+	p.state.OnFault(func(v any) { p.fault = fmt.Errorf("the machine caught a fault of its own: %v\n%s", v, debug.Stack()) })
 }
 
 func reload(s *fsm.State) (*fsm.State, error) {

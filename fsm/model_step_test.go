@@ -13,7 +13,7 @@ import (
 // step does one random thing to both sides and says what it was, nothing when there
 // is nothing more to do.
 func (p *pair) step() (string, error) {
-	if p.over() {
+	if p.over() && p.r.IntN(4) == 0 {
 		return "", nil
 	}
 	// No two things are asked at the same time: which of several limits that pass
@@ -59,7 +59,7 @@ func (p *pair) over() bool {
 // open returns the records that somebody outside can report on.
 func (p *pair) open() []*model.Task {
 	var open []*model.Task
-	for _, e := range p.world.Execs() {
+	for _, e := range p.known() {
 		for _, t := range e.Tasks() {
 			if !t.Open() || e.Ended() {
 				continue
@@ -67,6 +67,10 @@ func (p *pair) open() []*model.Task {
 			switch t.Kind() {
 			case "SIMPLE", "WAIT", "HUMAN", "YIELD", "HTTP":
 				open = append(open, t)
+			default:
+				if t.Waits() {
+					open = append(open, t)
+				}
 			}
 		}
 	}
@@ -89,6 +93,9 @@ func (p *pair) late() (string, error) {
 
 // report polls a record or reports on it.
 func (p *pair) report(t *model.Task) (string, error) {
+	if t.Waits() {
+		return p.answer(t)
+	}
 	key := t.Key()
 	id := p.tasks[key]
 	worker := t.Kind() == "SIMPLE" || t.Kind() == "HTTP"
@@ -166,29 +173,4 @@ func (p *pair) output() []byte {
 		return []byte(`{"x":true,"s":null,"deep":{"a":[1,{"b":"c"}]}}`)
 	}
 	return fmt.Appendf(nil, `{"x":%d,"s":"%c"}`, 1+p.r.IntN(3), 'a'+rune(p.r.IntN(2)))
-}
-
-// verb does something to an execution that has not ended.
-func (p *pair) verb() (string, error) {
-	var live []*model.Exec
-	for _, e := range p.world.Execs() {
-		if !e.Ended() {
-			live = append(live, e)
-		}
-	}
-	if len(live) == 0 {
-		return "advance to the end", nil
-	}
-	e := live[p.r.IntN(len(live))]
-	id := p.execs[e.Key()]
-	switch x := p.r.IntN(10); {
-	case e.Status == "PAUSED" && x < 8:
-		return "resume " + e.Key(), p.both(p.world.Resume(e), &fsm.ResumeExecution{Exec: id})
-	case x < 4:
-		return "pause " + e.Key(), p.both(p.world.Pause(e), &fsm.PauseExecution{Exec: id})
-	case x < 8:
-		output := p.output()
-		return "signal " + e.Key(), p.both(p.world.Signal(e, output), &fsm.Signal{Exec: id, Output: output})
-	}
-	return "terminate " + e.Key(), p.both(p.world.Terminate(e, "enough", false), &fsm.TerminateExecution{Exec: id, Reason: "enough"})
 }

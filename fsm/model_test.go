@@ -20,7 +20,7 @@ import (
 // times on the machine and on a naive model that looks at everything again after
 // every step, and compares all that can be seen after each.
 func TestFlowAgreesWithModel(t *testing.T) {
-	seed, runs := rand.Uint64(), 100
+	seed, runs := uint64(1), 60 // the same everywhere: a failure is of the change at hand
 	if s := os.Getenv("PAWL_SEED"); s != "" {
 		runs = 1
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -35,6 +35,9 @@ func TestFlowAgreesWithModel(t *testing.T) {
 			t.Fatalf("PAWL_RUNS: %v", err)
 		}
 		runs = n
+		if os.Getenv("PAWL_SEED") == "" {
+			seed = rand.Uint64()
+		}
 	}
 	counts := map[string]int{}
 	for i := range runs {
@@ -55,7 +58,13 @@ type modelCase struct {
 }
 
 // modelKinds are the further kinds of steps that are written.
-var modelKinds = []string{"HUMAN", "YIELD", "HTTP", "DYNAMIC", "FORK_JOIN_DYNAMIC", "EXCLUSIVE_JOIN"}
+var modelKinds = []string{
+	"HTTP", "HUMAN", "YIELD", "EXCLUSIVE_JOIN", "START_WORKFLOW", "TERMINATE", "cache", "failure", "version", "restart",
+	"INLINE", "LAMBDA", "JSON_JQ_TRANSFORM", "DECISION", "jobs", "inline", "nested",
+}
+
+// dynamicKinds name steps when they run.
+var dynamicKinds = []string{"DYNAMIC", "FORK_JOIN_DYNAMIC"}
 
 func randomCase(seed uint64) modelCase {
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -67,6 +76,10 @@ func randomCase(seed uint64) modelCase {
 		if r.IntN(3) > 0 {
 			o.Kinds = append(o.Kinds, k)
 		}
+	}
+	if r.IntN(3) == 0 {
+		// A key over a step's own input would be read as one over the fork's.
+		o.Kinds = append(slices.DeleteFunc(o.Kinds, func(k string) bool { return k == "cache" }), dynamicKinds...)
 	}
 	names := []string{"child", "grandchild", "leaf"}[:r.IntN(4)]
 	if len(names) > 1 && r.IntN(2) == 0 {
@@ -110,7 +123,7 @@ func (c modelCase) run(counts map[string]int) error {
 	if err := p.compare(); err != nil {
 		return fmt.Errorf("after start: %w", err)
 	}
-	for i := range modelSteps {
+	for range modelSteps {
 		before := p.world.Fired
 		what, err := p.step()
 		if err == nil {
@@ -120,15 +133,18 @@ func (c modelCase) run(counts map[string]int) error {
 			counts["ambiguous"]++ // several limits passed together
 			return nil
 		}
+		p.done = append(p.done, what)
 		if err != nil {
-			return fmt.Errorf("step %d, %s: %w", i+1, what, err)
+			return fmt.Errorf("%s: %w", strings.Join(p.done, ", "), err)
 		}
 		if what == "" {
 			break
 		}
 		p.count(counts, what)
 	}
-	counts["ended "+p.world.Execs()[0].Status]++
+	for _, e := range p.world.Execs() {
+		counts["ended "+e.Status]++
+	}
 	return nil
 }
 
@@ -219,6 +235,7 @@ func newPair(c modelCase) *pair {
 		r: r, state: fsm.New(0), unlucky: []int{4, 20, 60}[r.IntN(3)], frugal: r.IntN(3) == 0,
 		execs: map[string]fsm.ExecID{}, tasks: map[string]fsm.TaskID{}, leases: map[fsm.TaskID]fsm.Lease{}, names: map[string]string{},
 	}
+	p.watchFaults()
 	if r.IntN(4) == 0 {
 		p.twin = fsm.New(0)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // definition is a workflow definition as it is registered.
@@ -40,7 +42,7 @@ type step struct {
 	JoinOn        []string           `json:"joinOn"`
 	LoopCondition string             `json:"loopCondition"`
 	Body          []*step            `json:"loopOver"`
-	Items         string             `json:"items"`
+	Items         any                `json:"items"` // an expression or a list
 	Child         *childParam        `json:"subWorkflowParam"`
 	CaseParam     string             `json:"caseValueParam"` // DECISION
 	CaseScript    string             `json:"caseExpression"` // DECISION
@@ -154,6 +156,32 @@ func find(list []*step, ref string) *step {
 	return nil
 }
 
+// Refs returns the reference names of the definition, in the order they are written.
+func (e *Exec) Refs() []string { return refs(e.def.Tasks) }
+
+func refs(list []*step) []string {
+	var all []string
+	for _, s := range list {
+		all = append(all, s.Ref)
+		for _, k := range slices.Sorted(maps.Keys(s.Cases)) {
+			all = append(all, refs(s.Cases[k])...)
+		}
+		for _, inner := range append([][]*step{s.Default, s.Body}, s.Branches...) {
+			all = append(all, refs(inner)...)
+		}
+	}
+	return all
+}
+
+// MainLine returns the reference names of the root list.
+func (e *Exec) MainLine() []string {
+	var all []string
+	for _, s := range e.def.Tasks {
+		all = append(all, s.Ref)
+	}
+	return all
+}
+
 // settings returns the task type that holds for a step: the one written into
 // the step, else the registered one, else the defaults of its kind.
 func (w *World) settings(s *step) taskType {
@@ -162,6 +190,10 @@ func (w *World) settings(s *step) taskType {
 	fill(&t.Retries, 3, worker)
 	fill(&t.DelaySeconds, 60, true)
 	fill(&t.Scale, 1, true)
+	switch s.Type {
+	case "HTTP", "KAFKA_PUBLISH", "EVENT":
+		worker = true
+	}
 	fill(&t.ResponseTimeout, 3600, worker)
 	if t.Policy == "" {
 		t.Policy = "TIME_OUT_WF"

@@ -27,7 +27,7 @@ func (e *Exec) fail(t *Task, reason string) {
 func (e *Exec) complete() {
 	var bad []string
 	for _, t := range e.tasks {
-		if !t.retried && !t.dropped && !successful(t.Status) {
+		if !t.retried && !successful(t.Status) {
 			bad = append(bad, fmt.Sprintf("Task %s failed with status: %s and reason: '%s'", t.Key(), t.Status, t.Reason))
 		}
 	}
@@ -62,23 +62,54 @@ func (e *Exec) stop(status, reason string, because *Task) {
 	switch {
 	case because == nil:
 	case because.step.Type == "TERMINATE" && because.Status == "COMPLETED":
-		e.Output = because.own
+		e.Output = copyOf(because.own).(map[string]any)
 	case len(e.def.Output) > 0:
 		e.Output = e.evaluate(e.def.Output).(map[string]any)
 	default:
 		e.Output = copyOf(because.output()).(map[string]any)
 	}
 	if e.parent != nil {
-		e.world.pending = append(e.world.pending, e.report)
+		e.tell()
 	}
+}
+
+// tell has the parent hear of the end, without what a failure workflow adds to the
+// output.
+func (e *Exec) tell() {
+	output := copyOf(e.Output).(map[string]any)
+	e.world.pending = append(e.world.pending, func() { e.report(output) })
 }
 
 // cancel ends a record with what it started.
 func (e *Exec) cancel(t *Task) {
 	t.Status, t.waits = "CANCELED", false
-	if t.Child != nil {
-		e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
+	reason := "Parent workflow has been terminated with reason: " + e.Reason
+	switch {
+	case !e.Ended():
+		reason = "~Parent workflow has gone on"
+	case e.Reason == "":
+		reason = "Parent workflow has been terminated with status " + e.Status
 	}
+	e.abandon(t, reason)
+}
+
+// abandon ends the child of a record that is over, once all is quiet.
+func (e *Exec) abandon(t *Task, reason string) {
+	c := t.Child
+	if c == nil {
+		return
+	}
+	e.world.cleanup = append(e.world.cleanup, func() {
+		if !c.Ended() && !c.gone && !c.awaited() {
+			c.stop("TERMINATED", reason, nil)
+		}
+	})
+}
+
+// awaited says whether the record that started the execution waits for its end.
+func (e *Exec) awaited() bool {
+	t := e.parent
+	return t.Child == e && t.Open() && t.exec.has(t) && !t.exec.Ended()
 }
 
 // startFailure starts the failure workflow of an execution that has failed.
@@ -103,19 +134,6 @@ func (e *Exec) startFailure(because *Task) {
 	f := w.create(d, input, nil)
 	e.Output["conductor.failure_workflow"] = f.Key()
 	w.pending = append(w.pending, f.begin)
-}
-
-// orphan ends an execution whose parent has ended.
-func (e *Exec) orphan() {
-	if e.Ended() || e.gone || e.parent.Child == e && e.parent.Open() && e.parent.exec.has(e.parent) {
-		return // brought back meanwhile
-	}
-	p := e.parent.exec
-	reason := "Parent workflow has been terminated with reason: " + p.Reason
-	if p.Reason == "" {
-		reason = "Parent workflow has been terminated with status " + p.Status
-	}
-	e.stop("TERMINATED", reason, nil)
 }
 
 // startChild starts the execution of a SUB_WORKFLOW record.
@@ -170,7 +188,7 @@ func (e *Exec) startOther(t *Task) {
 		d, problem = e.world.find(text(asked["name"]), asked["version"], asked["workflowDef"])
 	}
 	if problem != "" {
-		t.Status, t.Reason = "FAILED", "~"+problem
+		t.Status, t.Reason = "FAILED", problem
 		e.decide()
 		return
 	}
@@ -179,22 +197,23 @@ func (e *Exec) startOther(t *Task) {
 		input = map[string]any{}
 	}
 	t.Started = e.world.create(d, copyOf(input).(map[string]any), nil)
+	t.Started.by = t
 	t.Status, t.own = "COMPLETED", map[string]any{"workflowId": t.Started.Key()}
 	e.world.pending = append(e.world.pending, t.Started.begin)
 	e.decide()
 }
 
 // report carries the end of a child to the record that started it.
-func (e *Exec) report() {
+func (e *Exec) report(output map[string]any) {
 	t := e.parent
-	if !t.exec.has(t) || t.exec.Ended() || !t.Open() || t.Child != e || !e.Ended() {
+	if !e.awaited() || !e.Ended() {
 		return
 	}
 	t.Status = e.Status
 	if e.Status == "TERMINATED" {
 		t.Status = "CANCELED"
 	}
-	maps.Copy(t.own, copyOf(e.Output).(map[string]any))
+	maps.Copy(t.own, output)
 	if !successful(t.Status) {
 		t.Reason = fmt.Sprintf("Sub workflow %s.%d/%s failure reason: %s", e.def.Name, e.def.Version, e.Key(), e.Reason)
 	}

@@ -20,6 +20,7 @@ type World struct {
 	// which is felt first of several that pass together: what follows then is only
 	// one of the possibilities.
 	Fired int
+	due   int // things that have passed and were not done
 
 	execs   []*Exec // all that were not deleted, in the order they were made
 	made    int     // records and executions made so far
@@ -38,9 +39,11 @@ type Exec struct {
 	world     *World
 	def       *definition
 	parent    *Task
+	by        *Task // the START_WORKFLOW that started it, which does not wait for it
 	input     map[string]any
 	tasks     []*Task
 	seq       int // the last one given out
+	jumped    int // the first one given out since the last jump: nothing comes of those before
 	created   int64
 	retried   int64 // when it was last resumed or retried
 	order     int
@@ -70,7 +73,7 @@ type Task struct {
 	number   int
 	retried  bool
 	executed bool
-	dropped  bool // canceled by a jump: it counts no more
+	jumped   bool // SKIPPED by a jump: the flow has passed it
 
 	scheduled, first, start, updated int64 // milliseconds, 0 is never
 	delay, callback                  int64 // seconds
@@ -82,6 +85,7 @@ type Task struct {
 	waits   bool // for the answer to its script
 	called  bool // asyncComplete: the call is made, its end comes from outside
 	round   int
+	kept    int // rounds up to this one have been forgotten
 	listed  bool
 	items   []any
 	verdict any      // DO_WHILE: what its condition gave; nil before
@@ -153,6 +157,12 @@ func (e *Exec) All() []*Exec {
 // Execs returns all executions that were not deleted, also those without a
 // parent, in the order they were made.
 func (w *World) Execs() []*Exec { return w.execs }
+
+// Attached says whether the record that started the execution is still there; one
+// that was started by itself is.
+func (e *Exec) Attached() bool {
+	return (e.parent == nil || e.parent.exec.has(e.parent)) && (e.by == nil || e.by.exec.has(e.by))
+}
 
 // Tasks returns the records in the order they were made.
 func (e *Exec) Tasks() []*Task { return e.tasks }
@@ -259,6 +269,16 @@ func (t *Task) inside(l *Task) bool {
 		}
 	}
 	return false
+}
+
+// present says whether the record is of the present round of every loop around it.
+func (t *Task) present() bool {
+	for x := t; x.loop != nil; x = x.loop {
+		if x.Iteration != x.loop.round {
+			return false
+		}
+	}
+	return true
 }
 
 // has says whether the record is still one of the execution's.

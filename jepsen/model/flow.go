@@ -9,7 +9,6 @@ import (
 // decide looks at everything until nothing changes: first what runs by itself,
 // then what follows on finished records, then joins, then loops.
 func (e *Exec) decide() {
-	e.heedTerminate()
 	for e.Status == "RUNNING" {
 		e.execute()
 		if e.Status == "RUNNING" && (e.finishAll() || e.closeJoins() || e.turnLoops()) {
@@ -105,7 +104,7 @@ func (t *Task) fresh() {
 	now := t.exec.world.Now
 	t.Status, t.Type, t.Reason, t.own, t.Child, t.Started = "IN_PROGRESS", t.step.Type, "", map[string]any{}, nil, nil
 	t.retried, t.executed, t.begun, t.waits, t.called, t.timed = false, false, false, false, false, false
-	t.round, t.verdict, t.taken, t.on, t.listed, t.items = 0, nil, nil, nil, false, nil
+	t.kept, t.round, t.verdict, t.taken, t.on, t.listed, t.items = 0, 0, nil, nil, nil, false, nil
 	t.scheduled, t.first, t.start, t.updated, t.ready, t.delay, t.callback = now, now, 0, 0, now, 0, 0
 	switch t.step.Type {
 	case "SIMPLE":
@@ -150,7 +149,7 @@ func (e *Exec) inputOf(s *step) map[string]any {
 func (e *Exec) finishAll() bool {
 	var finished []*Task
 	for _, t := range e.tasks {
-		if !t.Open() && !t.retried && !t.executed && !t.dropped && t.Status != "SKIPPED" {
+		if !t.Open() && !t.retried && !t.executed && t.Status != "SKIPPED" {
 			finished = append(finished, t)
 		}
 	}
@@ -173,7 +172,7 @@ func (e *Exec) finish(t *Task) {
 				" No further retries will be attempted.", t.Key(), t.step.Name, total, elapsed))
 			return
 		case retriable && t.Retry < e.world.allowed(t.step):
-			e.again(t)
+			e.tryAgain(t)
 			return
 		case t.step.Optional:
 			t.Status = "COMPLETED_WITH_ERRORS"
@@ -186,13 +185,28 @@ func (e *Exec) finish(t *Task) {
 	e.passOn(t)
 }
 
-// again makes the next attempt.
-func (e *Exec) again(t *Task) {
+// tryAgain makes the next attempt.
+func (e *Exec) tryAgain(t *Task) {
 	n := e.attempt(t)
 	n.Reason = t.Reason
 	n.delay = e.world.retryDelay(t.step, t.Retry)
 	n.callback = n.delay
 	n.ready = e.world.Now + 1000*n.delay
+	if n.delay > 0 && n.Open() {
+		n.Status = "SCHEDULED"
+	}
+}
+
+// idle says whether the record is an attempt at something that the machine itself does,
+// and waits for its delay.
+func (t *Task) idle() bool {
+	return t.Status == "SCHEDULED" && !t.leased() && t.step.Type != "SUB_WORKFLOW" && t.step.Type != "START_WORKFLOW"
+}
+
+// awake ends the delay of an idle record.
+func (t *Task) awake() {
+	t.Status = "IN_PROGRESS"
+	t.exec.decide()
 }
 
 // attempt makes a record that replaces t.
@@ -217,7 +231,7 @@ func (e *Exec) reached(list []*step, loop *Task) bool {
 		iteration = loop.round
 	}
 	for _, s := range list {
-		if t := e.last(s.Ref, loop, iteration); t == nil || t.Open() || !t.executed {
+		if t := e.last(s.Ref, loop, iteration); t == nil || t.Open() || !t.executed && !t.retried && !t.jumped {
 			return false
 		}
 	}

@@ -35,8 +35,9 @@ func (e *Exec) makeFork(s *step, loop *Task, iteration, retry int) {
 	e.spread(t)
 }
 
-// spread makes what is missing of a fork: the members of a dynamic one and its
-// JOIN get their numbers before anything that they lead to.
+// spread makes the first steps of a fork's branches and its JOIN, as far as they are
+// not there. The members of a dynamic one and its JOIN get their numbers before anything
+// that they lead to.
 func (e *Exec) spread(t *Task) {
 	for _, b := range t.step.Branches {
 		if len(b) > 0 {
@@ -45,23 +46,41 @@ func (e *Exec) spread(t *Task) {
 	}
 	var made []*Task
 	for _, m := range t.members {
-		if e.last(m.Ref, t.loop, t.Iteration) == nil {
-			retry := 0
-			if t.loop != nil {
-				retry = t.loop.Retry
-			}
-			made = append(made, e.record(m, t.loop, t.Iteration, retry))
+		made = append(made, e.makeMember(t, m))
+	}
+	e.makeJoin(t)
+	for _, m := range made {
+		e.unfold(m)
+	}
+}
+
+// spreadAgain makes what is gone of a dynamic fork. Its JOIN comes first: it counts
+// the members that are there.
+func (e *Exec) spreadAgain(t *Task) {
+	e.makeJoin(t)
+	for _, m := range t.members {
+		if e.last(m.Ref, t.loop, t.Iteration) == nil && e.Status == "RUNNING" {
+			e.unfold(e.makeMember(t, m))
 		}
 	}
-	e.make(t.step.after(), t.loop)
-	if j := e.last(t.step.after().Ref, t.loop, t.Iteration); j != nil && t.step.Type == "FORK_JOIN_DYNAMIC" {
+}
+
+func (e *Exec) makeMember(t *Task, m *step) *Task {
+	retry := 0
+	if t.loop != nil {
+		retry = t.loop.Retry
+	}
+	return e.record(m, t.loop, t.Iteration, retry)
+}
+
+func (e *Exec) makeJoin(t *Task) {
+	join := t.step.after()
+	e.make(join, t.loop)
+	if j := e.last(join.Ref, t.loop, t.Iteration); j != nil && t.step.Type == "FORK_JOIN_DYNAMIC" {
 		j.on = []string{}
 		for _, m := range t.members {
 			j.on = append(j.on, m.Ref)
 		}
-	}
-	for _, m := range made {
-		e.unfold(m)
 	}
 }
 

@@ -24,7 +24,7 @@ func (e *Exec) enter(t *Task) {
 func (e *Exec) listItems(t *Task) {
 	var v any
 	switch {
-	case t.step.Items != "":
+	case t.step.Items != nil:
 		v = e.evaluate(t.step.Items)
 	case t.Input["_items"] != nil:
 		v = t.Input["_items"]
@@ -44,6 +44,13 @@ func (e *Exec) listItems(t *Task) {
 // over says whether the round of a loop is over.
 func (e *Exec) over(t *Task) bool {
 	return e.reached(t.step.Body, t) && !slices.ContainsFunc(e.tasks, func(x *Task) bool { return x.Open() && x.inside(t) })
+}
+
+// under says whether the round of a loop is under way: then it does not show.
+func (e *Exec) under(t *Task) bool {
+	return !e.over(t) || slices.ContainsFunc(e.tasks, func(x *Task) bool {
+		return x.inside(t) && !x.executed && !x.retried && x.Status != "SKIPPED"
+	})
 }
 
 // turnLoops ends the round of every loop in which nothing is left to do.
@@ -68,7 +75,12 @@ func (e *Exec) turn(t *Task) {
 			return
 		}
 	}
+	more := t.verdict == true
 	t.verdict = nil
+	if !more {
+		t.Status = "COMPLETED"
+		return
+	}
 	t.round++
 	e.make(t.step.Body[0], t)
 }
@@ -77,7 +89,7 @@ func (e *Exec) turn(t *Task) {
 func (e *Exec) ask(t *Task) {
 	more := !t.listed || t.round < len(t.items)
 	if !more || strings.TrimSpace(t.step.LoopCondition) == "" {
-		e.answer(t, more && t.listed, nil)
+		t.verdict = more && t.listed
 		return
 	}
 	if e.world.outside(t.step.LoopCondition) {
@@ -101,6 +113,7 @@ func (e *Exec) forget(t *Task) {
 	if err != nil || keep < 1 {
 		return
 	}
+	t.kept = max(t.kept, t.round-keep)
 	e.tasks = slices.DeleteFunc(e.tasks, func(x *Task) bool {
 		for ; x.loop != nil; x = x.loop {
 			if x.loop == t && x.Iteration <= t.round-keep {

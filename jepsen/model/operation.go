@@ -57,6 +57,10 @@ func (w *World) closeTask(key, status, reason string, output []byte) error {
 	if t.waits {
 		return fmt.Errorf("record %s waits for its script: %w", key, ErrRefused)
 	}
+	switch t.step.Type {
+	case "JOIN", "EXCLUSIVE_JOIN", "DO_WHILE", "SUB_WORKFLOW", "START_WORKFLOW":
+		return fmt.Errorf("record %s ends by its own rules: %w", key, ErrRefused)
+	}
 	t.Status, t.Reason = status, reason
 	maps.Copy(t.own, object(output))
 	if status == "COMPLETED" {
@@ -80,6 +84,20 @@ func (w *World) Fail(key, reason string, terminal bool, output []byte) error {
 		status = "FAILED_WITH_TERMINAL_ERROR"
 	}
 	return w.closeTask(key, status, reason, output)
+}
+
+// CompleteRef completes the newest open record of a step.
+func (w *World) CompleteRef(e *Exec, ref string, output []byte) error {
+	var found *Task
+	for _, t := range e.tasks {
+		if t.step.Ref == ref && t.Open() {
+			found = t
+		}
+	}
+	if found == nil {
+		return fmt.Errorf("step %s has no open record: %w", ref, ErrRefused)
+	}
+	return w.Complete(found.Key(), output)
 }
 
 // Called completes an open record under its lease: one that is asyncComplete goes
@@ -218,18 +236,45 @@ func (w *World) Terminate(e *Exec, reason string, failure bool) error {
 // Skip makes a SKIPPED record for a step that has none.
 func (w *World) Skip(e *Exec, ref string, output []byte) error {
 	s := find(e.def.Tasks, ref)
-	if e.Status != "RUNNING" || s == nil || e.latest(ref) != nil {
+	if e.Status != "RUNNING" || s == nil {
 		return fmt.Errorf("step %s cannot be skipped: %w", ref, ErrRefused)
 	}
-	e.skip(s, object(output))
+	loop, iteration, ok := e.scopeOf(s)
+	if !ok || e.last(ref, loop, iteration) != nil {
+		return fmt.Errorf("step %s cannot be skipped now: %w", ref, ErrRefused)
+	}
+	e.skip(s, loop, iteration, object(output))
 	e.decide()
 	w.settle()
 	return nil
 }
 
-func (e *Exec) skip(s *step, output map[string]any) *Task {
-	t := e.record(s, nil, 0, 0)
-	t.Status, t.Type, t.own, t.Input = "SKIPPED", s.Name, output, map[string]any{}
+// scopeOf returns the round of the loop in which a step would be made now, and false
+// if that loop does not run.
+func (e *Exec) scopeOf(s *step) (loop *Task, iteration int, ok bool) {
+	for o := s.owner; o != nil; o = o.owner {
+		if o.Type == "DO_WHILE" {
+			l := e.latest(o.Ref)
+			if l == nil || !l.Open() || l.round == 0 {
+				return nil, 0, false
+			}
+			return l, l.round, true
+		}
+	}
+	return nil, 0, true
+}
+
+func (e *Exec) skip(s *step, loop *Task, iteration int, output map[string]any) *Task {
+	retry := 0
+	if loop != nil {
+		retry = loop.Retry
+	}
+	t := e.record(s, loop, iteration, retry)
+	t.Status, t.Type, t.own, t.Input, t.executed = "SKIPPED", s.Name, output, map[string]any{}, false
+	join := s.after()
+	if (s.Type == "FORK_JOIN" || s.Type == "FORK_JOIN_DYNAMIC") && join != nil && e.last(join.Ref, loop, iteration) == nil {
+		e.skip(join, loop, iteration, object(nil)) // it would wait for ever
+	}
 	return t
 }
 

@@ -10,7 +10,7 @@ import (
 func (e *Exec) execute() {
 	for i := 0; i < len(e.tasks) && e.Status == "RUNNING"; i++ {
 		t := e.tasks[i]
-		if !t.Open() {
+		if !t.Open() || t.idle() {
 			continue
 		}
 		switch t.step.Type {
@@ -56,23 +56,11 @@ func (e *Exec) terminate(t *Task) {
 	default:
 		t.own = map[string]any{"output": out}
 	}
-	e.heedTerminate()
-}
-
-// heedTerminate ends an execution in which a TERMINATE has succeeded, also when it
-// was brought back to life.
-func (e *Exec) heedTerminate() {
-	for _, t := range e.tasks {
-		if t.step.Type != "TERMINATE" || t.Status != "COMPLETED" || e.Status != "RUNNING" {
-			continue
-		}
-		status := text(t.Input["terminationStatus"])
-		reason := fmt.Sprintf("Workflow is %s by TERMINATE task: %s", status, t.Key())
-		if given, ok := t.Input["terminationReason"].(string); ok {
-			reason = given
-		}
-		e.end(status, reason, t)
+	reason := fmt.Sprintf("Workflow is %s by TERMINATE task: %s", status, t.Key())
+	if given, ok := t.Input["terminationReason"].(string); ok {
+		reason = given
 	}
+	e.end(status, reason, t)
 }
 
 // resolve returns the step that a DYNAMIC one turns out to be, nil if it has no name.
@@ -112,16 +100,16 @@ func (e *Exec) compute(t *Task) {
 	script, given := t.script()
 	evaluator, named := t.Input["evaluatorType"]
 	switch {
-	case t.step.Type == "JSON_JQ_TRANSFORM":
+	case t.step.Type == "JSON_JQ_TRANSFORM" && given:
 		t.waits = true
-	case !given && t.step.Type == "INLINE":
-		t.Status, t.Reason = "FAILED_WITH_TERMINAL_ERROR", "~Empty 'expression'"
+	case t.step.Type == "JSON_JQ_TRANSFORM":
+		e.answer(t, nil, errors.New("queryExpression"))
 	case !given:
-		t.Status, t.Reason = "FAILED", "~Empty 'scriptExpression'"
+		e.answer(t, nil, errors.New("mpty '"))
 	case t.step.Type == "INLINE" && evaluator == "value-param":
 		e.answer(t, t.Input[script], nil)
 	case t.step.Type == "INLINE" && named && evaluator != "javascript" && evaluator != "graaljs":
-		t.Status, t.Reason = "FAILED_WITH_TERMINAL_ERROR", "~valuator"
+		e.answer(t, nil, errors.New("valuator"))
 	case e.world.outside(script):
 		t.waits = true
 	default:
@@ -159,9 +147,6 @@ func (e *Exec) answer(t *Task, v any, err error) {
 		t.Status, t.Reason = "FAILED_WITH_TERMINAL_ERROR", "~Unable to evaluate condition "
 	case kind == "DO_WHILE":
 		t.verdict = truth(v)
-		if t.verdict == false {
-			t.Status = "COMPLETED"
-		}
 	case err == nil && kind == "JSON_JQ_TRANSFORM":
 		all, _ := v.([]any)
 		t.own = map[string]any{"result": nil, "resultList": all}
@@ -202,7 +187,8 @@ func (e *Exec) choose(t *Task) {
 func (e *Exec) take(t *Task, value any, err error) {
 	s := t.step
 	if err != nil && s.Type == "DECISION" {
-		e.end("FAILED", "~Error while evaluating script: ", nil)
+		t.Status, t.Reason = "FAILED", "~"+err.Error()
+		e.end("FAILED", "~Error while evaluating script: ", t)
 		return
 	}
 	if err != nil {

@@ -67,6 +67,7 @@ type generator struct {
 type scope struct {
 	refs []string
 	loop string // the innermost loop
+	bare bool   // it is part of an input: what it says is evaluated before its steps are made
 }
 
 func (g *generator) has(kind string) bool { return slices.Contains(g.o.Kinds, kind) }
@@ -89,6 +90,9 @@ func (g *generator) list(depth int, s scope) []any {
 		tasks = append(tasks, made...)
 		for _, m := range made {
 			ref := m.(map[string]any)["taskReferenceName"].(string)
+			if s.bare {
+				continue
+			}
 			s.refs = append(s.refs, ref)
 			if kind := m.(map[string]any)["type"]; kind == "JOIN" || kind == "DO_WHILE" || kind == "EXCLUSIVE_JOIN" {
 				g.grows = true
@@ -298,7 +302,9 @@ func (g *generator) loop(depth int, s scope) map[string]any {
 		in["keepLastN"] = 1 + g.r.IntN(2)
 	}
 	inner := s
-	inner.loop = ref
+	if !s.bare {
+		inner.loop = ref
+	}
 	body := g.list(depth-1, inner)
 	t["loopOver"] = body
 	condition := fmt.Sprintf("$.%s['iteration'] < $.n", ref)

@@ -61,7 +61,11 @@ func (g *generator) script(kind string, s scope) map[string]any {
 	}
 	g.soften(t)
 	if kind != "INLINE" && g.one(3) {
-		t["taskDefinition"] = g.settings(t["name"].(string))
+		d := g.settings(t["name"].(string))
+		for _, limit := range []string{"timeoutSeconds", "responseTimeoutSeconds", "totalTimeoutSeconds", "pollTimeoutSeconds"} {
+			delete(d, limit)
+		}
+		t["taskDefinition"] = d
 	}
 	return t
 }
@@ -156,7 +160,7 @@ func (g *generator) members(fork map[string]any, depth int, s scope) {
 	}
 	g.refs, g.grows = refs, grows // what is made at run time cannot be referred to
 	switch {
-	case g.one(20) && len(list) > 0:
+	case g.one(20) && len(list) > 0 && len(inside(list[0].(map[string]any))) == 0:
 		list = append(list, list[0])
 	case g.one(20) && len(list) > 0:
 		delete(list[0].(map[string]any), "taskReferenceName")
@@ -170,7 +174,7 @@ func (g *generator) members(fork map[string]any, depth int, s scope) {
 }
 
 func (g *generator) member(depth int, s scope) map[string]any {
-	none := scope{}
+	none := scope{bare: true}
 	switch x := g.r.IntN(10); {
 	case x < 2 && g.has("nested") && depth > 0:
 		return g.choice(0, none)

@@ -36,6 +36,9 @@ func Script(script string, scope map[string]any) (any, error) {
 		return less(member(scope[m[1]], "iteration"), bound), nil
 	}
 	if m := output.FindStringSubmatch(script); m != nil {
+		if _, ok := scope[m[1]]; !ok {
+			return nil, fmt.Errorf("nothing is named %s", m[1])
+		}
 		n, ok := numeric(member(scope[m[1]], "x"))
 		return !ok || n != 1, nil
 	}

@@ -69,7 +69,7 @@ func (p *pruner) task(t map[string]any) {
 	}
 	if in, ok := t["inputParameters"].(map[string]any); ok {
 		for _, k := range slices.Sorted(maps.Keys(in)) {
-			if !slices.Contains([]string{"c", "n", "terminationStatus"}, k) {
+			if !slices.Contains([]string{"c", "n", "terminationStatus", "expression", "scriptExpression", "queryExpression", "which"}, k) {
 				p.keys(in, k)
 			}
 			if list, ok := in[k].([]any); ok {

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// B1, B2, B3.
 func TestSequenceCarriesValues(t *testing.T) {
 	d := flow(
 		simple("t1", m{"inputParameters": m{"p": "${workflow.input.param1}", "none": "${workflow.input.gone}"}}),
@@ -24,6 +25,7 @@ func TestSequenceCarriesValues(t *testing.T) {
 	s.same("output", canonical(s.e.Output), `{"o3":{"A":null,"a":1}}`)
 }
 
+// B4.
 func TestTerminalErrorIsNotRetried(t *testing.T) {
 	s := tell(t, flow(simple("t1", m{"retryCount": 1})), "")
 	s.must(s.w.Fail("t1", "worker says no", true, []byte(`{"a":1}`)))
@@ -33,6 +35,7 @@ func TestTerminalErrorIsNotRetried(t *testing.T) {
 	s.same("output", canonical(s.e.Output), `{"a":1}`)
 }
 
+// B6.
 func TestResponseTimeoutMakesNewAttempt(t *testing.T) {
 	s := tell(t, flow(simple("t1", m{"retryCount": 1, "taskDefinition": m{"responseTimeoutSeconds": 10, "retryDelaySeconds": 0}})), "")
 	s.poll("t1")
@@ -48,6 +51,7 @@ func TestResponseTimeoutMakesNewAttempt(t *testing.T) {
 	s.expect("TIMED_OUT: t1 TIMED_OUT, t1 TIMED_OUT")
 }
 
+// B7, B8.
 func TestCallbackHidesRecord(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", nil)), "")
 	s.poll("t1")
@@ -62,6 +66,7 @@ func TestCallbackHidesRecord(t *testing.T) {
 	s.expect("COMPLETED: t1 COMPLETED, t2 COMPLETED")
 }
 
+// B11.
 func TestAttemptsFormChain(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", m{"retryCount": 3, "taskDefinition": m{"retryDelaySeconds": 2}})), "")
 	s.complete("t1")
@@ -80,10 +85,12 @@ func TestAttemptsFormChain(t *testing.T) {
 	s.same("failed", strings.Join(s.e.Failed(), ","), "t2")
 }
 
+// B13.
 func TestEmptyDefinitionCompletes(t *testing.T) {
 	tell(t, flow(), "").expect("COMPLETED:")
 }
 
+// B19.
 func TestSkippedStepIsJumpedOver(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", nil), simple("t3", nil)), "")
 	s.must(s.w.Skip(s.e, "t2", nil))
@@ -92,6 +99,7 @@ func TestSkippedStepIsJumpedOver(t *testing.T) {
 	s.expect("COMPLETED: t1 COMPLETED, t2 SKIPPED, t3 COMPLETED")
 }
 
+// B20.
 func TestPauseHoldsWhatFollows(t *testing.T) {
 	s := tell(t, flow(simple("t1", nil), simple("t2", nil)), "")
 	s.must(s.w.Pause(s.e))
@@ -103,6 +111,7 @@ func TestPauseHoldsWhatFollows(t *testing.T) {
 	s.expect("COMPLETED: t1 COMPLETED, t2 COMPLETED")
 }
 
+// B22, B23, B24.
 func TestOptionalAndPermissive(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags m
@@ -128,6 +137,7 @@ func TestOptionalAndPermissive(t *testing.T) {
 	}
 }
 
+// B25, B26, B36.
 func TestForkAndJoin(t *testing.T) {
 	d := flow(fork("f", list(simple("t1", nil), simple("t3", nil)), list(simple("t2", nil))), join("j", "t3", "t2"), simple("t4", nil))
 	s := tell(t, d, "")
@@ -146,6 +156,7 @@ func TestForkAndJoin(t *testing.T) {
 	s.expect("FAILED: f COMPLETED, t1 COMPLETED, t2 FAILED, j CANCELED, t3 CANCELED")
 }
 
+// B27, B32, B34, B35.
 func TestJoinWithUnsuccessfulMembers(t *testing.T) {
 	permissive, optional := m{"permissive": true}, m{"optional": true}
 	s := tell(t, flow(fork("f", list(simple("t1", permissive)), list(simple("t2", nil))), join("j", "t1", "t2")), "")
@@ -167,6 +178,7 @@ func TestJoinWithUnsuccessfulMembers(t *testing.T) {
 	s.expect("TERMINATED: f COMPLETED, s1 CANCELED, s2 CANCELED, j CANCELED; TERMINATED: t CANCELED; TERMINATED: t CANCELED")
 }
 
+// B29.
 func TestNestedForks(t *testing.T) {
 	s := tell(t, flow(
 		fork("f1",
@@ -183,12 +195,14 @@ func TestNestedForks(t *testing.T) {
 	}
 }
 
+// B33.
 func TestJoinOnStepOfOtherCaseWaits(t *testing.T) {
 	s := tell(t, flow(fork("f", list(byValue("d", "b", m{"a": list(simple("t1", nil)), "b": list(simple("t2", nil))}, nil))), join("j", "t1")), "")
 	s.complete("t2")
 	s.expect("RUNNING: f COMPLETED, d COMPLETED, t2 COMPLETED, j IN_PROGRESS")
 }
 
+// B49, B50, B51.
 func TestSwitch(t *testing.T) {
 	cases := m{"a": list(byValue("inner", "${workflow.input.d}", m{"1": list(simple("t1", nil), simple("t2", nil))}, nil)), "none": list()}
 	d := flow(byValue("outer", "${workflow.input.c}", cases, list(simple("other", nil))), simple("after", nil))
@@ -203,6 +217,7 @@ func TestSwitch(t *testing.T) {
 	s.same("output", s.record("inner").Output, `{"evaluationResult":["1"],"selectedCase":"1"}`)
 }
 
+// B56.
 func TestLoopRounds(t *testing.T) {
 	s := tell(t, flow(times("l", 2, task("NOOP", "nop", nil), simple("a", nil), task("NOOP", "o", nil)), simple("after", nil)), "")
 	s.expect("RUNNING: l IN_PROGRESS, nop__1 COMPLETED, a__1 SCHEDULED")
@@ -216,6 +231,7 @@ func TestLoopRounds(t *testing.T) {
 	}
 }
 
+// B57, B61.
 func TestForkInLoopAndLoopInFork(t *testing.T) {
 	s := tell(t, flow(times("l", 1, fork("f", list(simple("a", nil)), list(simple("b", nil))), join("j", "a", "b"))), "")
 	s.complete("b", "a")
@@ -234,6 +250,7 @@ func TestNestedLoops(t *testing.T) {
 	s.expect("COMPLETED: out COMPLETED, in__1 COMPLETED, a__1__1 COMPLETED, a__1__2 COMPLETED, in__2 COMPLETED, a__2__1 COMPLETED, a__2__2 COMPLETED")
 }
 
+// B60.
 func TestLoopFailsWithInnerStep(t *testing.T) {
 	s := tell(t, flow(times("l", 2, simple("a", nil))), "")
 	s.fail("a")
@@ -241,6 +258,7 @@ func TestLoopFailsWithInnerStep(t *testing.T) {
 	s.same("failed", strings.Join(s.e.Failed(), ","), "a__1")
 }
 
+// B68, B69.
 func TestLoopOverItems(t *testing.T) {
 	over := func(condition string) m {
 		return flow(task("DO_WHILE", "l", m{"items": "${workflow.input.list}", "loopCondition": condition,
@@ -261,6 +279,7 @@ func TestLoopOverItems(t *testing.T) {
 	s.expect("COMPLETED: l COMPLETED, a__1 COMPLETED")
 }
 
+// B65.
 func TestLoopKeepsLastRounds(t *testing.T) {
 	l := times("l", 4, simple("a", nil))
 	l["inputParameters"].(m)["keepLastN"] = 2
@@ -272,6 +291,7 @@ func TestLoopKeepsLastRounds(t *testing.T) {
 	s.same("output", s.record("l").Output, `{"3":{"a":{}},"4":{"a":{"x":1}},"iteration":4}`)
 }
 
+// B70.
 func TestRoundWaitsForCase(t *testing.T) {
 	s := tell(t, flow(times("l", 2, byValue("d", "x", m{"x": list(task("NOOP", "nop", nil), simple("a", nil))}, nil))), "")
 	s.expect("RUNNING: l IN_PROGRESS, d__1 COMPLETED, nop__1 COMPLETED, a__1 SCHEDULED")
@@ -279,6 +299,7 @@ func TestRoundWaitsForCase(t *testing.T) {
 	s.expect("RUNNING: l IN_PROGRESS, d__1 COMPLETED, nop__1 COMPLETED, a__1 COMPLETED, d__2 COMPLETED, nop__2 COMPLETED, a__2 SCHEDULED")
 }
 
+// B94, B95.
 func TestChildEnds(t *testing.T) {
 	c := m{"name": "c", "version": 3, "tasks": list(simple("t", m{"inputParameters": m{"from": "${workflow.input.from}"}})), "outputParameters": m{"r": "${t.output.x}"}}
 	s := tell(t, flow(child("s", "c", nil)), "", c)
@@ -301,6 +322,7 @@ func TestChildEnds(t *testing.T) {
 	s.expect("FAILED: s FAILED")
 }
 
+// B75, B97, B99.
 func TestEndOfParentEndsChild(t *testing.T) {
 	d := flow(child("s", "c", nil))
 	d["timeoutSeconds"], d["timeoutPolicy"] = 5, "TIME_OUT_WF"
@@ -325,6 +347,7 @@ func TestVariables(t *testing.T) {
 	s.same("input", s.record("a").Input, `{"v":{"k":1},"w":"kept"}`)
 }
 
+// B107, B108, B109, B113.
 func TestWait(t *testing.T) {
 	wait := func(in m) m { return flow(task("WAIT", "w", m{"inputParameters": in}), simple("a", nil)) }
 	s := tell(t, wait(m{"duration": "1m 2 secs"}), "")
@@ -344,6 +367,7 @@ func TestWait(t *testing.T) {
 	s.expect("PAUSED: w COMPLETED")
 }
 
+// B139, B140, B141.
 func TestRetryDelays(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings m
@@ -377,6 +401,7 @@ func TestRetryDelays(t *testing.T) {
 	}
 }
 
+// B143, B144, B146 to B149.
 func TestTimeLimits(t *testing.T) {
 	limited := func(more m, retries int) m {
 		more["retryDelaySeconds"] = 0

@@ -23,7 +23,7 @@ func (w *World) fire() bool {
 	if at > w.Now {
 		return false
 	}
-	w.Fired++
+	w.Fired += w.due
 	do()
 	return true
 }
@@ -32,7 +32,11 @@ func (w *World) fire() bool {
 // time the one whose record or execution was made first.
 func (w *World) next() (at int64, do func()) {
 	at, order := never, 0
+	w.due = 0
 	consider := func(when int64, made int, what func()) {
+		if when <= w.Now {
+			w.due++
+		}
 		if when < at || when == at && when != never && made < order {
 			at, order, do = when, made, what
 		}
@@ -48,6 +52,9 @@ func (w *World) next() (at int64, do func()) {
 			}
 			if t.timed {
 				consider(t.until, t.order, t.wake)
+			}
+			if t.idle() {
+				consider(t.ready, t.order, t.awake)
 			}
 			if (t.step.Type == "SUB_WORKFLOW" || t.step.Type == "START_WORKFLOW" && !t.begun) && t.Status == "SCHEDULED" && e.Status == "RUNNING" {
 				consider(t.ready, t.order, e.decide)

@@ -102,6 +102,9 @@ func (t *Task) document() map[string]any {
 // output returns the output of a record. Those of JOIN and DO_WHILE are made of
 // the outputs of other records, as they are now.
 func (t *Task) output() map[string]any {
+	if t.Status == "SKIPPED" {
+		return t.own
+	}
 	switch t.step.Type {
 	case "JOIN":
 		out := map[string]any{}
@@ -126,8 +129,9 @@ func (t *Task) loopOutput() map[string]any {
 		out["loopIndex"] = number(t.round - 1)
 		out["loopItem"] = t.items[t.round-1]
 	}
+	under := t.Open() && t.exec.under(t)
 	for _, x := range t.exec.tasks {
-		if x.loop != t {
+		if x.loop != t || under && x.Iteration == t.round {
 			continue
 		}
 		key := fmt.Sprint(x.Iteration)

@@ -43,6 +43,8 @@ func (w *World) Restart(e *Exec, latest bool) error {
 	return nil
 }
 
+const runAgain = "~Parent workflow has been run again"
+
 // clear deletes the records after t, all if t is nil, and ends what they started.
 func (e *Exec) clear(t *Task) {
 	keep := 0
@@ -50,12 +52,25 @@ func (e *Exec) clear(t *Task) {
 		keep = t.Seq
 	}
 	for _, x := range e.tasks {
-		if x.Seq > keep && x.Child != nil {
-			e.world.cleanup = append(e.world.cleanup, x.Child.orphan)
+		if x.Seq > keep {
+			e.abandon(x, runAgain)
+			x.reopenLoops()
 		}
 	}
 	e.tasks = slices.DeleteFunc(slices.Clone(e.tasks), func(x *Task) bool { return x.Seq > keep })
 	e.seq = keep
+	if keep < e.jumped {
+		e.jumped = 0
+	}
+}
+
+// reopenLoops opens the loops around a record again that is gone or done again.
+func (t *Task) reopenLoops() {
+	for l := t.loop; l != nil; l = l.loop {
+		if !l.Open() && !l.retried {
+			l.reopen()
+		}
+	}
 }
 
 // failed returns the records that a retry tries again: the last attempt at each
@@ -63,7 +78,7 @@ func (e *Exec) clear(t *Task) {
 func (e *Exec) failed() []*Task {
 	var found []*Task
 	for _, t := range e.tasks {
-		passed := t.executed && t.step.Permissive || t.dropped
+		passed := t.executed && t.step.Permissive
 		if !t.Open() && !successful(t.Status) && !t.retried && !passed && e.last(t.step.Ref, t.loop, t.Iteration) == t {
 			found = append(found, t)
 		}
@@ -80,7 +95,7 @@ func (w *World) Retry(e *Exec, resume bool) error {
 	for deeper := resume; deeper; {
 		deeper = false
 		for _, t := range e.failed() {
-			if t.failedChild() {
+			if t.failedChild() && (len(t.Child.failed()) > 0 || t.Child.Status == "TIMED_OUT") {
 				e, deeper = t.Child, true
 				break
 			}
@@ -113,9 +128,25 @@ func (e *Exec) retry() {
 			t.Retry++
 			t.reopen()
 		default:
-			e.unfold(e.attempt(t))
+			n := e.attempt(t)
+			n.first = n.scheduled // its time begins anew
+			e.unfold(n)
 		}
 	}
+	e.again(nil)
+}
+
+// again does what ended the execution again, opens what waits for records that are
+// open again, and makes what is missing, first behind the record that is run again.
+func (e *Exec) again(target *Task) {
+	for _, t := range e.tasks {
+		if t.step.Type == "TERMINATE" && t.Status == "COMPLETED" {
+			t.refresh()
+		}
+	}
+	for e.reopenOne() {
+	}
+	e.refill(target)
 }
 
 // reopen lets a JOIN or loop go on where it was.
@@ -125,47 +156,81 @@ func (t *Task) reopen() {
 
 // refresh begins a record anew, with the input that it has.
 func (t *Task) refresh() {
+	if t.step.Type == "DYNAMIC" { // it was skipped
+		if s := t.exec.resolve(t.step); s != nil {
+			t.step = s
+		}
+	}
 	t.fresh()
 	if t.step.Type == "DO_WHILE" {
 		t.exec.listItems(t)
 	}
+	t.exec.recall(t)
 }
 
-// revive makes the parents of an execution that lives again wait for it. A parent
-// that is complete only does so for a child that began anew.
+// revive brings the parents of an execution back that lives again, to wait for it.
+// One that has passed it has gone on, and one that is complete waits only for a
+// child that began anew.
 func (w *World) revive(e *Exec, anew bool) {
 	for e.parent != nil {
 		t := e.parent
 		p := t.exec
-		if !p.has(t) || t.step.Optional || t.retried || t.Child != e || t.Open() && !p.Ended() || p.Status == "COMPLETED" && !anew {
+		if !p.has(t) || !t.present() || t.step.Optional || t.retried || t.Child != e || !p.Ended() && t.executed || p.Status == "COMPLETED" && !anew {
 			return
 		}
 		t.Status, t.Reason, t.executed = "IN_PROGRESS", "", false
-		if p.Ended() {
-			p.live()
-			p.later()
-			p.reviveOthers(t)
+		if !p.Ended() {
+			return
 		}
+		p.goOn(t)
 		e = p
 	}
 }
 
-// reviveOthers opens again what was canceled beside a record.
+// goOn brings an execution back around a record that is open again, if there is one.
+func (e *Exec) goOn(t *Task) {
+	e.live()
+	e.later()
+	e.reviveOthers(t)
+	e.again(nil)
+}
+
+// reviveOthers opens again what failed or was canceled beside a record: left as it
+// is, it would end the execution at once.
 func (e *Exec) reviveOthers(t *Task) {
 	for _, x := range e.failed() {
 		switch {
 		case x == t:
-		case x.failedChild():
-			x.Status, x.Reason = "IN_PROGRESS", ""
-			x.Child.retry()
-		case x.Status != "CANCELED":
+		case x.goOnBelow():
 		case x.step.Type == "JOIN" || x.step.Type == "DO_WHILE":
+			if x.Status != "CANCELED" {
+				x.Retry++
+			}
 			x.reopen()
 		default:
 			x.Retry++
 			x.refresh()
 		}
 	}
+}
+
+// goOnBelow lets the child of a record go on, if it has one.
+func (t *Task) goOnBelow() bool {
+	c := t.Child
+	if c == nil || c.gone {
+		return false
+	}
+	t.Status, t.Reason = "IN_PROGRESS", ""
+	c.world.cleanup = append(c.world.cleanup, func() {
+		switch {
+		case c.gone || !c.awaited():
+		case c.Status == "COMPLETED": // its end was not heard
+			c.tell()
+		case c.unsuccessful():
+			c.goOn(nil)
+		}
+	})
+	return true
 }
 
 // Rerun runs an ended execution again: from its beginning, or from a record of it
@@ -186,7 +251,7 @@ func (w *World) Rerun(e *Exec, key string, input []byte) error {
 		return nil
 	}
 	t := w.Find(key)
-	if t == nil || !slices.Contains(e.All(), t.exec) || !t.exec.Ended() {
+	if t == nil || !slices.Contains(e.All(), t.exec) || !t.exec.Ended() || t.Status == "SKIPPED" && t.step.Type == "JOIN" {
 		return refuse("no record %s to run again in %s", key, e.Key())
 	}
 	t.exec.rerunFrom(t, input)
@@ -198,27 +263,27 @@ func (w *World) Rerun(e *Exec, key string, input []byte) error {
 func (e *Exec) rerunFrom(t *Task, input []byte) {
 	e.clear(t)
 	e.live()
-	if t.Child != nil {
-		e.world.cleanup = append(e.world.cleanup, t.Child.orphan)
-	}
+	e.abandon(t, runAgain)
 	for _, x := range e.tasks {
-		x.retried = x.retried && slices.ContainsFunc(e.tasks, func(n *Task) bool { return n.Of == x })
+		x.retried = x.retried && x.Seq < e.jumped || x.retried && slices.ContainsFunc(e.tasks, func(n *Task) bool { return n.Of == x })
 	}
 	if len(input) > 0 {
 		t.Input = object(input)
 	}
 	t.refresh()
+	t.reopenLoops()
 	for _, x := range e.failed() {
-		switch x.step.Type {
-		case "JOIN", "DO_WHILE":
+		switch {
+		case x.goOnBelow():
+		case x.step.Type == "JOIN" || x.step.Type == "DO_WHILE":
 			x.reopen()
 		default:
 			x.refresh()
 		}
 	}
 	for _, l := range e.tasks {
-		if l.step.Type == "DO_WHILE" && l.begun {
-			l.round = 0
+		if l.step.Type == "DO_WHILE" && l.round > 0 {
+			l.round = l.kept + 1
 			for _, x := range e.tasks {
 				if x.loop == l {
 					l.round = max(l.round, x.Iteration)
@@ -226,21 +291,25 @@ func (e *Exec) rerunFrom(t *Task, input []byte) {
 			}
 		}
 	}
-	for e.reopenOne() {
-	}
-	e.refill()
+	e.again(t)
 	e.later()
 }
 
 // reopenOne opens a JOIN or loop that had ended but has something to wait for again.
 func (e *Exec) reopenOne() bool {
 	for _, t := range e.tasks {
-		if t.Open() || t.Status == "SKIPPED" {
+		if t.Open() || t.Status == "SKIPPED" || t.retried {
 			continue
 		}
-		waits := t.step.Type == "JOIN" && e.waitsFor(t)
-		if t.step.Type == "DO_WHILE" && t.begun && !(t.listed && len(t.items) == 0) {
-			waits = !e.over(t)
+		waits := false
+		switch t.step.Type {
+		case "JOIN":
+			waits = e.waitsFor(t)
+		case "EXCLUSIVE_JOIN":
+			status, _, _ := e.first(t)
+			waits = status == ""
+		case "DO_WHILE":
+			waits = t.begun && !(t.listed && len(t.items) == 0) && !e.over(t)
 		}
 		if waits {
 			t.reopen()
@@ -250,15 +319,28 @@ func (e *Exec) reopenOne() bool {
 	return false
 }
 
-// refill makes what follows on records that had been passed and is gone.
-func (e *Exec) refill() {
-	for _, t := range slices.Clone(e.tasks) {
+// refill makes what follows on records that had been passed and is gone, first on the
+// one that is run again.
+// What was skipped counts as passed only if the flow still comes to it.
+func (e *Exec) refill(target *Task) {
+	for _, x := range e.tasks {
+		x.executed = x.executed && (x.Status != "SKIPPED" || !x.present() || x.loop != nil && !x.loop.Open())
+	}
+	all := slices.DeleteFunc(slices.Clone(e.tasks), func(x *Task) bool { return x.Seq < e.jumped })
+	if target != nil {
+		all = append([]*Task{target}, slices.DeleteFunc(all, func(x *Task) bool { return x == target })...)
+	}
+	defer e.make(e.def.Tasks[0], nil)
+	for _, t := range all {
 		switch {
 		case e.Status != "RUNNING":
 			return
+		case !t.present():
+		case t.Type == "FORK" && t.step.Type == "FORK_JOIN_DYNAMIC" && t != target:
+			e.spreadAgain(t)
 		case t.Type == "FORK":
 			e.spread(t)
-		case t.Open() && !t.begun && t.taken == nil && (t.step.Type == "SWITCH" || t.step.Type == "DECISION"):
+		case t.Open() && !t.begun && (t.step.Type == "SWITCH" || t.step.Type == "DECISION"):
 			e.unfold(t)
 		case t.Open() && t.step.Type == "DO_WHILE" && t.begun:
 			t.round = max(t.round, 1)
@@ -273,19 +355,24 @@ func (e *Exec) refill() {
 // that have no record are skipped.
 func (w *World) Jump(e *Exec, ref string, input []byte) error {
 	s := find(e.def.Tasks, ref)
-	if e.Status != "RUNNING" || s == nil || s.owner != nil || e.latest(ref) != nil {
+	if e.Status != "RUNNING" || s == nil || s.owner != nil || s.Type == "JOIN" || e.latest(ref) != nil {
 		return refuse("%s cannot jump to %s", e.Key(), ref)
 	}
+	e.jumped = e.seq + 1
 	for _, t := range e.tasks {
 		if t.Open() {
 			e.cancel(t)
-			t.dropped = true
+			t.retried = true // it counts no more
 		}
 	}
 	for _, before := range e.def.Tasks[:s.at] {
 		if e.latest(before.Ref) == nil {
-			e.skip(before, nil).executed = true
+			e.skip(before, nil, 0, object(nil))
 		}
+	}
+	for _, before := range e.def.Tasks[:s.at] {
+		t := e.latest(before.Ref)
+		t.jumped = t.Status == "SKIPPED"
 	}
 	e.make(s, nil)
 	if t := e.latest(ref); t != nil && len(input) > 0 {
