@@ -152,12 +152,22 @@ func reload(s *fsm.State) (*fsm.State, error) {
 	}, v.Digest())
 }
 
-// both applies a command and checks that the two sides agree on whether it is allowed.
+// both applies a command, now and then in bulk, and checks that the two sides agree on
+// whether it is allowed.
 func (p *pair) both(refused error, body fsm.Body) error {
-	result := p.apply(body)
+	var rejected *fsm.Rejection
+	if b, ok := asBulk(body); ok && p.r.IntN(6) == 0 {
+		items := p.apply(b).Items
+		if len(items) != 2 || items[0].Rejection == nil {
+			return fmt.Errorf("the machine does to an unknown execution: %+v", items)
+		}
+		rejected = items[1].Rejection
+	} else {
+		rejected = p.apply(body).Rejection
+	}
 	p.refused = refused != nil
-	if (refused != nil) != (result.Rejection != nil) {
-		return fmt.Errorf("model says %v, machine says %v", refused, result.Rejection)
+	if (refused != nil) != (rejected != nil) {
+		return fmt.Errorf("model says %v, machine says %v", refused, rejected)
 	}
 	return nil
 }
