@@ -34,7 +34,7 @@ var floors = map[string][]string{
 	"cluster/gossip": {"cluster/disk", "cluster/guard", "fsm"},
 	"cluster":        {"fsm", "cluster/disk", "cluster/guard", "cluster/wal", "cluster/stable", "cluster/snap", "cluster/peer", "cluster/gossip"},
 	"scheduler":      {"fsm"},
-	"builtin":        {"fsm", "fsm/expr"},
+	"builtin":        {"fsm", "fsm/def", "fsm/expr"},
 	"transport":      {"transport/document", "transport/trial", "fsm", "fsm/def", "proto/gen"},
 
 	"transport/document": nil,

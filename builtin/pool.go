@@ -120,30 +120,6 @@ func (p *Pool) Evaluate(ctx context.Context, j Job) (Outcome, error) {
 	return p.ask(ctx, &request{Job: j, Limit: p.limit})
 }
 
-// Check says whether a source can be parsed: nil, a *SourceError, or an error as
-// Evaluate has.
-func (p *Pool) Check(ctx context.Context, language, source string) error {
-	o, err := p.ask(ctx, &request{Job: Job{Language: language, Source: source}, Check: true, Limit: p.limit})
-	if err == nil && o.Failure != fsm.JobDone {
-		err = &SourceError{Message: o.Message, Line: o.Line}
-	}
-	return err
-}
-
-// SourceError says why a source cannot be parsed.
-type SourceError struct {
-	Message string
-	Line    int32 // from 1 on; 0 when not known
-}
-
-// Error gives the engine's message and the line.
-func (e *SourceError) Error() string {
-	if e.Line == 0 {
-		return e.Message
-	}
-	return fmt.Sprintf("%s at line %d", e.Message, e.Line)
-}
-
 func (p *Pool) ask(ctx context.Context, r *request) (Outcome, error) {
 	if o := checkSource(r.Source); o.Failure != fsm.JobDone {
 		return o, nil

@@ -186,26 +186,3 @@ func TestAProgramThatIsNoChildIsAnError(t *testing.T) {
 		p.Close()
 	}
 }
-
-func TestCheckFindsWhatCannotBeParsed(t *testing.T) {
-	p := newPool(t, 0)
-	for _, c := range []struct{ language, source, want string }{
-		{script, "while(true){}", ""}, {script, "a b", "SyntaxError: Unexpected identifier at line 1"},
-		{script, "\nfor(", "SyntaxError: Unexpected end of input at line 2"},
-		{JQ, ".a | .b", ""}, {JQ, ".a |\n)", "syntax error: unexpected token \")\" at line 2"}, {JQ, "nope", "Function nope/0 does not exist"},
-		{Zone, "2026-01-02 03:04 Europe/Berlin", ""}, {Zone, "x", `no date, time and zone in "x": expected yyyy-MM-dd HH:mm Zone/Name`},
-		{"python", "1", "Python is not available on this server: use javascript"},
-	} {
-		err := p.Check(t.Context(), c.language, c.source)
-		if got := message(err); got != c.want {
-			t.Errorf("%s %q: got %q, want %q", c.language, c.source, got, c.want)
-		}
-	}
-}
-
-func message(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}

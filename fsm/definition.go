@@ -6,8 +6,8 @@ import (
 	"github.com/pawlhq/pawl/fsm/def"
 )
 
-// invalid turns the problems of a document into a rejection.
-func invalid(problems []def.Problem) *Rejection {
+// Invalid turns the problems of a document into a rejection.
+func Invalid(problems []def.Problem) *Rejection {
 	r := reject(InvalidDefinition, "the definition is not valid")
 	for _, p := range problems {
 		r.Problems = append(r.Problems, Problem(p))
@@ -68,10 +68,23 @@ func (s *State) compileAsked(source []byte, compile func([]byte) (*def.Plan, []d
 	return compiled, nil
 }
 
+// Compile compiles a definition as PutDefinition would as of the View, or as
+// StartExecution with mayBeEmpty. It gives the plan or everything that is wrong.
+func (v View) Compile(source []byte, mayBeEmpty bool) (*def.Plan, []def.Problem) {
+	compile := def.Compile
+	if mayBeEmpty {
+		compile = def.CompileInline
+	}
+	if v.s == nil {
+		v.s = New(0)
+	}
+	return v.s.compileAsked(source, compile)
+}
+
 func (s *State) putDefinition(c *PutDefinition) (Result, *Rejection) {
 	compiled, problems := s.compileAsked(c.Source, def.Compile)
 	if compiled == nil {
-		return Result{}, invalid(problems)
+		return Result{}, Invalid(problems)
 	}
 	key := definitionKey{name: compiled.Name, version: compiled.Version}
 	old, exists := s.definitions.get(key)
@@ -129,7 +142,7 @@ func (s *State) deleteDefinition(c *DeleteDefinition) (Result, *Rejection) {
 func (s *State) putTaskType(c *PutTaskType) (Result, *Rejection) {
 	parsed, problems := def.ParseTaskType(c.Source)
 	if parsed == nil {
-		return Result{}, invalid(problems)
+		return Result{}, Invalid(problems)
 	}
 	if old, ok := s.taskTypes.get(parsed.Name); ok {
 		t := s.taskTypes.mut(old)

@@ -69,7 +69,7 @@ func (s *State) planToStart(c *StartExecution) (*def.Plan, *Rejection) {
 	if len(c.Definition) > 0 {
 		compiled, problems := s.compileAsked(c.Definition, def.CompileInline)
 		if compiled == nil {
-			return nil, invalid(problems)
+			return nil, Invalid(problems)
 		}
 		return compiled, nil
 	}

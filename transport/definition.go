@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/pawlhq/pawl/fsm"
+	"github.com/pawlhq/pawl/fsm/def"
 	apiv1 "github.com/pawlhq/pawl/proto/gen/pawl/api/v1"
 	"github.com/pawlhq/pawl/transport/document"
 )
@@ -64,6 +65,9 @@ func (d *definitions) Apply(ctx context.Context, req *apiv1.ApplyDefinitionReque
 	}
 	var body fsm.Body = &fsm.PutTaskType{Source: source}
 	if kind == apiv1.DefinitionKind_WORKFLOW {
+		if err := d.s.parsed(ctx, source, false); err != nil {
+			return nil, changeError(err)
+		}
 		body = &fsm.PutDefinition{Source: source, Overwrite: req.Overwrite}
 	}
 	out, err := d.s.change(ctx, req.RequestId, body)
@@ -78,43 +82,37 @@ func (d *definitions) Apply(ctx context.Context, req *apiv1.ApplyDefinitionReque
 	}, nil
 }
 
-// Validate runs a document through a machine that is thrown away, so that it says
-// exactly what Apply would.
-func (d *definitions) Validate(_ context.Context, req *apiv1.ValidateDefinitionRequest) (*apiv1.ValidateDefinitionResponse, error) {
+// Validate says what Apply would find wrong with a document, without registering it.
+func (d *definitions) Validate(ctx context.Context, req *apiv1.ValidateDefinitionRequest) (*apiv1.ValidateDefinitionResponse, error) {
 	source, kind, o, err := read(req.Source)
 	if err != nil {
 		return nil, readError(err)
 	}
 	resp := &apiv1.ValidateDefinitionResponse{Kind: kind, Name: o.Name}
-	c := &fsm.Command{Body: &fsm.PutTaskType{Source: source}}
+	var problems []def.Problem
 	if kind == apiv1.DefinitionKind_WORKFLOW {
-		c.Body = &fsm.PutDefinition{Source: source}
-		resp.Version = o.version()
-	}
-	refused := fsm.Validate(c)
-	if refused == nil {
-		result := fsm.New(0).Apply(1, &fsm.Entry{Time: 1, Commands: []*fsm.Command{c}}).Results[0]
-		if result.Rejection != nil {
-			refused = result.Rejection
+		if resp.Version, problems, err = d.judge(ctx, source, &o); err != nil {
+			return nil, readError(err)
 		}
-		if result.Version != 0 {
-			resp.Version = result.Version
-		}
+	} else {
+		_, problems = def.ParseTaskType(source)
 	}
-	if refused != nil {
-		resp.Problems = problems(refused)
+	for _, p := range problems {
+		resp.Problems = append(resp.Problems, &apiv1.Problem{Path: validText(p.Path), Message: validText(p.Message)})
 	}
 	return resp, nil
 }
 
-// problems gives at least one problem for a refusal.
-func problems(refused error) []*apiv1.Problem {
-	f := Describe(refused)
-	d := f.Detail()
-	if len(d.Problems) > 0 {
-		return d.Problems
+// judge finds everything that is wrong with a definition, and the version that it has.
+func (d *definitions) judge(ctx context.Context, source []byte, o *outline) (version int32, problems []def.Problem, err error) {
+	v, _ := d.s.deps.Views.Stale()
+	plan, problems := v.Compile(source, false)
+	version = o.version()
+	if plan != nil {
+		version = plan.Version
 	}
-	return []*apiv1.Problem{{Path: d.Field, Message: d.Message}}
+	found, err := d.s.faults(ctx, source)
+	return version, append(problems, found...), err
 }
 
 // Get gives one version of a definition.

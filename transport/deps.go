@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pawlhq/pawl/fsm"
+	"github.com/pawlhq/pawl/fsm/def"
 )
 
 // Proposer takes commands to the log. It is called by many goroutines at once.
@@ -87,6 +88,13 @@ type Events interface {
 	Next(ctx context.Context) (fsm.Batch, error)
 }
 
+// Scripts knows the engines that evaluate what definitions carry as source. It is called
+// by many goroutines at once.
+type Scripts interface {
+	// Check finds the programs that cannot be parsed. An error says that it is not known.
+	Check(ctx context.Context, programs []def.Program) ([]def.Problem, error)
+}
+
 // Check is one named condition of readiness.
 type Check struct {
 	Name string
@@ -102,6 +110,7 @@ type Deps struct {
 	Views    Views
 	Parking  Parking
 	Cluster  Cluster
+	Scripts  Scripts
 	// Events opens a cursor at the node's present: it gives every entry that is
 	// applied after the call.
 	Events func() (Events, error)

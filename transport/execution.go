@@ -44,6 +44,9 @@ func (x *executions) Start(ctx context.Context, req *apiv1.StartExecutionRequest
 	if err != nil {
 		return nil, changeError(err)
 	}
+	if err := x.s.parsed(ctx, body.Definition, true); err != nil {
+		return nil, changeError(err)
+	}
 	out, err := x.s.change(ctx, req.RequestId, body)
 	if err != nil {
 		return nil, err

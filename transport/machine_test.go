@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/pawlhq/pawl/fsm"
+	"github.com/pawlhq/pawl/fsm/def"
 )
 
 // machine is a cluster of one in memory: every command is an entry of its own, applied
@@ -32,8 +34,10 @@ type machine struct {
 	readFail error
 	// lapped counts how often all cursors were overtaken.
 	lapped int
-	leader string
-	held   []fsm.Lease
+	// scriptFail, when set, answers questions about scripts.
+	scriptFail error
+	leader     string
+	held       []fsm.Lease
 }
 
 type parking struct {
@@ -282,6 +286,19 @@ func (m *machine) Transfer(_ context.Context, to fsm.NodeID) (fsm.NodeID, error)
 		return to, nil
 	}
 	return to, &fsm.NotLeaderError{Leader: testNode, Addr: m.leader}
+}
+
+// Check plays the engines: no source with the word broken can be parsed.
+func (m *machine) Check(_ context.Context, programs []def.Program) ([]def.Problem, error) {
+	var out []def.Problem
+	for _, p := range programs {
+		if strings.Contains(p.Source, "broken") {
+			out = append(out, p.Problem("broken"))
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return out, m.scriptFail
 }
 
 // LeaderAddr is this node.

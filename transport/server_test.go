@@ -66,7 +66,7 @@ func serveWith(t *testing.T, m *machine, proposer Proposer, checks ...Check) *si
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{machine: m, url: "http://" + ln.Addr().String(), stop: cancel, done: make(chan error, 1)}
 	s.server = New(Deps{
-		Proposer: proposer, Views: m, Parking: m, Cluster: m, Events: m.open, Checks: checks, After: m.after,
+		Proposer: proposer, Views: m, Parking: m, Cluster: m, Scripts: m, Events: m.open, Checks: checks, After: m.after,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	h1, h2 := &http.Transport{Protocols: new(http.Protocols)}, &http.Transport{Protocols: new(http.Protocols)}

@@ -91,7 +91,7 @@ func (ss *session) read(ctx context.Context) error {
 			return err
 		}
 		for _, st := range msg.Starts {
-			ss.start(st)
+			ss.start(ctx, st)
 		}
 		for _, w := range msg.Waits {
 			id, err := execID("executionId", w.ExecutionId)
@@ -105,7 +105,7 @@ func (ss *session) read(ctx context.Context) error {
 }
 
 // start proposes a start. Its errors are answers.
-func (ss *session) start(st *apiv1.SessionStart) {
+func (ss *session) start(ctx context.Context, st *apiv1.SessionStart) {
 	call, wait := st.Call, st.Wait
 	refuse := func(err error) { ss.box.put(sessionAnswer{call: call, err: err}, true) }
 	if st.Start == nil {
@@ -122,14 +122,27 @@ func (ss *session) start(st *apiv1.SessionStart) {
 		refuse(err)
 		return
 	}
-	ss.s.async(&fsm.Command{RequestID: id, Body: body}, func(out fsm.Outcome, err error) {
-		if err != nil {
+	propose := func() {
+		ss.s.async(&fsm.Command{RequestID: id, Body: body}, func(out fsm.Outcome, err error) {
+			if err != nil {
+				refuse(err)
+				return
+			}
+			ss.box.put(sessionAnswer{
+				call: call, exec: out.Result.Exec, at: out.Position, existing: out.Result.Repeated, wait: wait,
+			}, !wait)
+		})
+	}
+	if len(body.Definition) == 0 {
+		propose()
+		return
+	}
+	ss.s.background.Go(func() { // parsing takes another process
+		if err := ss.s.parsed(ctx, body.Definition, true); err != nil {
 			refuse(err)
 			return
 		}
-		ss.box.put(sessionAnswer{
-			call: call, exec: out.Result.Exec, at: out.Position, existing: out.Result.Repeated, wait: wait,
-		}, !wait)
+		propose()
 	})
 }
 

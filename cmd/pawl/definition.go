@@ -100,7 +100,11 @@ shape. All are checked before the first is sent, so that nothing is half registe
 			if err != nil {
 				return err
 			}
-			found := append(judge(docs).findings(), unregistrable(docs)...)
+			verdict, err := judge(cmd.Context(), docs)
+			if err != nil {
+				return err
+			}
+			found := append(verdict.findings(), unregistrable(docs)...)
 			if len(found) == 0 {
 				found = twice(docs)
 			}

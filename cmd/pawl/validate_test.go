@@ -64,6 +64,44 @@ func TestValidateTellsFilesByTheirShapeAndCountsThem(t *testing.T) {
 	s.want(0, append([]string{"definition", "validate"}, good...)...)
 }
 
+func TestValidateParsesScriptsWithTheirEngines(t *testing.T) {
+	s := shell{t: t}
+	step := func(ref, typ, more string) string {
+		return `{"name":"` + ref + `","taskReferenceName":"` + ref + `","type":"` + typ + `",` + more + `}`
+	}
+	flow := `{"name":"w","tasks":[` +
+		step("s", "SWITCH", `"evaluatorType":"javascript","expression":"x => ","decisionCases":{"a":[]}`) + "," +
+		step("i", "INLINE", `"retryCount":-1,"inputParameters":{"expression":"(function(){ return [1,2].map(x => x) })()"}`) + "," +
+		step("l", "LAMBDA", `"inputParameters":{"scriptExpression":"var a b"}`) + "," +
+		step("q", "JSON_JQ_TRANSFORM", `"inputParameters":{"queryExpression":".a |"}`) + `]}`
+	bad := write(t, "bad.json", flow)
+	listed := write(t, "list.yaml", "- name: a\n- name: h\n  event: e\n  condition: 'x =>'\n  actions: [{action: start_workflow, start_workflow: {name: w}}]\n")
+	good := write(t, "good.json", `{"name":"w","tasks":[`+step("l", "LAMBDA", `"inputParameters":{"scriptExpression":"return [1].map(x => x)"}`)+`]}`)
+	r := s.want(exitFailed, "definition", "validate", "-o", "json", bad, listed, good)
+	var got checks
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.Accepted != 1 || got.Rejected != 2 || !got.Files[2].OK {
+		t.Fatalf("%v: %s", err, r.out)
+	}
+	for i, want := range [][]string{
+		{"tasks[1].retryCount must be", "tasks[0].expression Expression is not well formatted: SyntaxError", "tasks[2].inputParameters.scriptExpression Expression is not well formatted: SyntaxError",
+			"tasks[3].inputParameters.queryExpression Expression is not well formatted: "},
+		{"[1].condition Expression is not well formatted: SyntaxError"},
+	} {
+		if found := got.Files[i].Problems; len(found) != len(want) {
+			t.Errorf("%s: got %+v, want %q", got.Files[i].File, found, want)
+		} else {
+			for j, w := range want {
+				if line := found[j].Path + " " + found[j].Message; !strings.HasPrefix(line, w) {
+					t.Errorf("%s: got %q, want %q", got.Files[i].File, line, w)
+				}
+			}
+		}
+	}
+	if r := s.want(exitRefused, "definition", "apply", bad); !strings.Contains(r.errs, "nothing was registered") {
+		t.Errorf("got %s", r.errs) // without a server: nothing was sent
+	}
+}
+
 func TestApplyTakesYAML(t *testing.T) {
 	_, addrs := startDev(t, "--nodes", "1")
 	s := shell{t, []string{"PAWL_ADDR=" + strings.Join(addrs, ","), "PAWL_OUTPUT=json"}}

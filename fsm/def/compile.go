@@ -11,31 +11,28 @@ import (
 // Where the definition names a field twice the last one counts, and the others
 // are not in Plan.Source; a byte-order mark is not either.
 func Compile(src []byte) (*Plan, []Problem) {
-	return compile(src, false)
+	return newParser().compile(src, false)
 }
 
 // CompileInline is Compile for a definition that is not to be registered: it may
 // have no tasks, and its executions are then complete at once.
 func CompileInline(src []byte) (*Plan, []Problem) {
-	return compile(src, true)
+	return newParser().compile(src, true)
 }
 
 // CompileSub is Compile for a definition that a SUB_WORKFLOW step brings along. What
 // its steps read need not be in it: that gives null, and definitions in use rely on it.
 func CompileSub(src []byte) (*Plan, []Problem) {
-	p := &parser{byRef: map[string]*step{}, sub: true}
+	p := newParser()
+	p.sub = true
 	return p.compile(src, false)
 }
 
 // Recompile compiles what one of the others has taken before.
 func Recompile(src []byte) (*Plan, []Problem) {
-	p := &parser{byRef: map[string]*step{}, sub: true}
+	p := newParser()
+	p.sub = true
 	return p.compile(src, true)
-}
-
-func compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
-	p := &parser{byRef: map[string]*step{}}
-	return p.compile(src, mayBeEmpty)
 }
 
 func (p *parser) compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
@@ -63,7 +60,8 @@ func (p *parser) compile(src []byte, mayBeEmpty bool) (*Plan, []Problem) {
 // EndBranch, and Plan.Members says which nodes they are. Names are looked up
 // within raw alone, and a FORK_JOIN that is a member needs no JOIN.
 func CompileFragment(p *Plan, raw []byte) (*Plan, []Problem) {
-	ps := &parser{byRef: map[string]*step{}, fragment: true, workflow: p.Name}
+	ps := newParser()
+	ps.fragment, ps.workflow = true, p.Name
 	src := ps.document(raw)
 	if src == nil {
 		return nil, ps.problems

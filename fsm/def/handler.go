@@ -90,13 +90,21 @@ func ParseEventHandler(src []byte) (*EventHandler, []Problem) {
 	if raw == nil {
 		return nil, r.problems
 	}
+	h := r.eventHandler(raw)
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	return h, nil
+}
+
+func (r *report) eventHandler(raw []byte) *EventHandler {
 	rec := r.record(nil, raw, handlerFields)
 	h := &EventHandler{
 		Source: raw, Name: rec.text("name"), Event: rec.text("event"), Condition: rec.text("condition"),
 		Active: rec.flag("active", false),
 	}
 	if expr.KindOf(raw) != expr.Map {
-		return nil, r.problems
+		return nil
 	}
 	if h.Name == "" {
 		r.add(rootField("name"), "Missing event handler name")
@@ -105,6 +113,9 @@ func ParseEventHandler(src []byte) (*EventHandler, []Problem) {
 		r.add(rootField("event"), "Missing event location")
 	}
 	r.evaluator(rec, "evaluatorType")
+	if by := rec.text("evaluatorType"); by == "" || ParseEvaluator(by) == JavaScript {
+		r.javaScript(rootField("condition"), h.Condition, "", false)
+	}
 	i := 0
 	for el := range expr.Elements(rec.raw("actions")) {
 		if i == MaxActions {
@@ -117,10 +128,7 @@ func ParseEventHandler(src []byte) (*EventHandler, []Problem) {
 	if i == 0 {
 		r.add(rootField("actions"), "No actions specified. Please specify at-least one action")
 	}
-	if len(r.problems) > 0 {
-		return nil, r.problems
-	}
-	return h, nil
+	return h
 }
 
 // evaluator checks the name of a script engine, if one is given.

@@ -71,6 +71,8 @@ type parser struct {
 	asks     []Ask
 }
 
+func newParser() *parser { return &parser{byRef: map[string]*step{}} }
+
 // document checks that src is JSON of the allowed size, and returns it without
 // byte-order mark and doubled keys. On a problem it returns nil.
 func (r *report) document(src []byte) []byte {
@@ -153,6 +155,9 @@ func (p *parser) step(at *place, raw []byte) *step {
 	p.stateEvents(s)
 	p.noops(s)
 	p.rules(s)
+	if !p.fragment { // whose steps run at once
+		p.inputProgram(s)
+	}
 	p.nested(s)
 	return s
 }
@@ -253,9 +258,5 @@ func (r *report) addUnder(at *place, path, message string) {
 	if r.full() {
 		return
 	}
-	full := at.String()
-	if path != "" && path[0] != '[' && full != "" {
-		full += "."
-	}
-	r.problems = append(r.problems, Problem{Path: full + clip(path), Message: message})
+	r.problems = append(r.problems, Problem{Path: below(at, clip(path)), Message: message})
 }

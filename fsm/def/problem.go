@@ -22,6 +22,7 @@ const (
 // report collects problems up to maxProblems.
 type report struct {
 	problems []Problem
+	programs []Program
 	lenient  bool // fields that nobody knows are not problems
 }
 

@@ -142,10 +142,10 @@ func (p *parser) inlineDefinition(s *step, at *place, raw []byte) {
 	switch text, isString := expr.Unquote(raw); {
 	case expr.KindOf(raw) == expr.Map:
 		s.sub.inline = raw
-		_, problems := CompileSub(raw)
-		for _, x := range problems {
-			p.addUnder(at, x.Path, x.Message)
-		}
+		inner := newParser()
+		inner.sub = true
+		inner.compile(raw, false)
+		p.under(at, &inner.report)
 	case isString && strings.HasPrefix(text, "${") && strings.HasSuffix(text, "}"):
 		s.sub.definition = p.template(at, raw)
 	default:

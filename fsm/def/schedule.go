@@ -53,17 +53,25 @@ const MaxCrons = 100
 
 // ParseSchedule reads one schedule. It returns the schedule, or everything that is
 // wrong with it; then the schedule is nil. Whether a time zone exists is not known
-// here: that needs tables that change.
+// here, since that needs tables that change: it is one of the Programs.
 func ParseSchedule(src []byte) (*Schedule, []Problem) {
 	var r report
 	raw := r.document(src)
 	if raw == nil {
 		return nil, r.problems
 	}
+	s := r.schedule(raw)
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	return s, nil
+}
+
+func (r *report) schedule(raw []byte) *Schedule {
 	rec := r.record(nil, raw, scheduleFields)
 	s := &Schedule{Source: raw, Name: rec.text("name")}
 	if expr.KindOf(raw) != expr.Map {
-		return nil, r.problems
+		return nil
 	}
 	if s.Name == "" {
 		r.add(rootField("name"), "is required: the name of the schedule")
@@ -77,10 +85,7 @@ func ParseSchedule(src []byte) (*Schedule, []Problem) {
 	} else {
 		r.add(rootField("startWorkflowRequest"), "is required: what the schedule starts")
 	}
-	if len(r.problems) > 0 {
-		return nil, r.problems
-	}
-	return s, nil
+	return s
 }
 
 // crons reads the list of expressions, or the single one when there is no list.
@@ -111,6 +116,8 @@ func (r *report) cron(rec record) CronSchedule {
 		c.Zone = "UTC"
 	} else if _, ok, named := zoneOffset(c.Zone); !ok && (!named || strings.Contains(c.Zone, " ")) {
 		r.add(rec.at.member("zoneId"), "found "+quote(c.Zone)+", allowed is the name of a time zone or an offset, such as Europe/Paris or GMT+04:00")
+	} else if !ok {
+		r.programs = append(r.programs, Program{Path: rec.at.member("zoneId").String(), Language: LanguageZone, Source: "2000-01-01 00:00 " + c.Zone})
 	}
 	return c
 }

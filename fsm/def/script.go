@@ -61,8 +61,15 @@ func (p *parser) decides(s *step, field string, by Evaluator, source string) {
 	case JavaScript:
 		s.source = source
 		s.script, _ = expr.ParseScript(source) // nil: it takes a real engine
-		if what := expr.Broken(source); s.script == nil && what != "" {
-			p.add(s.at.member(field), "Expression is not well formatted: "+what+", taskType: "+s.typ+" taskName "+clip(s.name))
+		if s.script != nil {
+			break
+		}
+		at := s.at.member(field)
+		x := Program{Path: at.String(), Language: LanguageJavaScript, Source: source, of: ofStep(s)}
+		if what := expr.Broken(source); what != "" {
+			p.add(at, x.Problem(what).Message)
+		} else {
+			p.programs = append(p.programs, x)
 		}
 	case Python:
 		s.source = source

@@ -76,11 +76,9 @@ func (r *report) start(at *place, raw []byte) *Start {
 	}
 	r.strategy(rec)
 	if def := rec.raw("workflowDef"); def != nil {
-		plan, problems := Compile(def)
-		s.Plan = plan
-		for _, p := range problems {
-			r.addUnder(at.member("workflowDef"), p.Path, p.Message)
-		}
+		inner := newParser()
+		s.Plan, _ = inner.compile(def, false)
+		r.under(at.member("workflowDef"), &inner.report)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package sdktest_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	pawl "github.com/pawlhq/pawl/sdk"
@@ -30,6 +31,7 @@ func TestScriptsAreEvaluatedByTheNodesAndGoOnWhenOneIsKilled(t *testing.T) {
 	w := pawl.NewWorker(c.Client)
 	pawl.Handle(w, "done", func(_ context.Context, _ *pawl.Task[values]) (values, error) { return values{}, nil })
 	c.Work(w)
+	wantUnparsed(t, c)
 	var all []*pawl.Execution[values]
 	for range 10 {
 		all = append(all, start(t, c, "scripted"))
@@ -42,6 +44,26 @@ func TestScriptsAreEvaluatedByTheNodesAndGoOnWhenOneIsKilled(t *testing.T) {
 		out, err := e.Wait(t.Context())
 		if err != nil || out["double"] != 12.0 || out["rounds"] != 3.0 {
 			t.Errorf("got %v, %v; want double 12 after 3 rounds", out, err)
+		}
+	}
+}
+
+// wantUnparsed has definitions refused whose sources no engine can parse.
+func wantUnparsed(t *testing.T, c *sdktest.Cluster) {
+	t.Helper()
+	broken := document(values{"name": "broken", "tasks": []values{
+		{"name": "sum", "taskReferenceName": "sum", "type": "INLINE", "inputParameters": values{"expression": "[1, 2].map(x => )"}},
+		{"name": "pick", "taskReferenceName": "pick", "type": "JSON_JQ_TRANSFORM", "inputParameters": values{"queryExpression": ".a | nope"}},
+		{"name": "done", "taskReferenceName": "sum", "type": "SIMPLE"},
+	}})
+	want := []string{"tasks[2].taskReferenceName", "tasks[0].inputParameters.expression", "tasks[1].inputParameters.queryExpression"}
+	var e *pawl.Error
+	if err := c.Client.Apply(t.Context(), []byte(broken)); !errors.As(err, &e) || e.Code != "invalid_definition" || len(e.Problems) != len(want) {
+		t.Fatalf("got %v, want problems at %v", err, want)
+	}
+	for i, p := range e.Problems {
+		if p.Path != want[i] {
+			t.Errorf("problem %d is at %s, want %s: %s", i, p.Path, want[i], p.Message)
 		}
 	}
 }

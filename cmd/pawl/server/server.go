@@ -72,6 +72,7 @@ var (
 	_ transport.AsyncProposer = (*cluster.Proposer)(nil)
 	_ transport.Views         = (*cluster.Reads)(nil)
 	_ transport.Parking       = (*scheduler.Scheduler)(nil)
+	_ transport.Scripts       = (*builtin.Pool)(nil)
 	_ transport.Events        = (*cluster.Cursor)(nil)
 	_ builtin.Parking         = (*scheduler.Scheduler)(nil)
 	_ builtin.Proposer        = (*cluster.Proposer)(nil)
@@ -125,7 +126,8 @@ func open(ctx context.Context, cfg Config, opts Options, ln net.Listener) (*Node
 	n.jobs = builtin.NewWorkers("$builtin@"+n.parts.Node.String(), n.pool, n.sched, n.parts.Proposer, n.parts.Reads, opts.Log)
 	n.finder = finder
 	n.api = transport.New(transport.Deps{
-		Proposer: n.parts.Proposer, Views: n.parts.Reads, Parking: n.sched, Cluster: (*members)(n.parts), Log: opts.Log,
+		Proposer: n.parts.Proposer, Views: n.parts.Reads, Parking: n.sched, Cluster: (*members)(n.parts),
+		Scripts: n.pool, Log: opts.Log,
 		Events:   func() (transport.Events, error) { return n.parts.Journal.Now(), nil },
 		Evaluate: n.pool.Answer,
 		Checks:   []transport.Check{{Name: "cluster", Run: func(context.Context) error { return cluster.Ready(n.parts) }}},
