@@ -31,9 +31,9 @@ func boolJSON(v bool) []byte {
 // called keeps the output of a call whose task is completed from outside: the record
 // stays in progress, out of its queue.
 func (s *State) called(t *task, p report) (Result, *Rejection) {
-	output, rej := merged(t, p.output)
-	if rej != nil {
-		return Result{}, rej
+	output, over := merged(t, p.output)
+	if over > 0 {
+		return s.report(t, p)
 	}
 	t = s.tasks.mut(t)
 	t.doneLease, t.doneIndex = t.lease, s.index

@@ -208,10 +208,10 @@ func (s *State) reportParent(c *execution) {
 	}
 	r := s.enter(e)
 	t = s.tasks.mut(t)
-	if out := s.render(c, c.output); expr.Count(out) > 0 && len(out) <= MaxPayload {
-		t.output = raw(expr.Merge(t.output.bytes(), out))
-	}
 	status, reason := TaskStatusCompleted, ""
+	if tooLarge := s.takeOutput(t, c); tooLarge != "" {
+		status, reason = TaskStatusFailedTerminal, tooLarge
+	}
 	if c.status != Completed {
 		p := s.planOf(c)
 		reason = join("Sub workflow ", p.Name, ".", itoa(int64(p.Version)), "/", c.id.String(), " failure reason: ", c.reason)
@@ -220,6 +220,22 @@ func (s *State) reportParent(c *execution) {
 	t = s.closeTask(r, t, status, reason)
 	s.emitTask(reportKind(status), t)
 	s.leave(r)
+}
+
+// takeOutput merges the output of a child that has ended into its record's, and says
+// why that cannot be; then the child alone has it.
+func (s *State) takeOutput(t *task, c *execution) (tooLarge string) {
+	out, err := s.renderWithin(c, c.output)
+	if err == nil && expr.Count(out) > 0 {
+		out = expr.Merge(t.output.bytes(), out)
+	}
+	switch {
+	case err != nil || len(out) > MaxPayload:
+		return payloadTooLarge(t, len(out))
+	case expr.Count(out) > 0:
+		t.output = raw(out)
+	}
+	return ""
 }
 
 func childFailure(s Status) TaskStatus {
@@ -244,7 +260,16 @@ func reportKind(s TaskStatus) EventKind {
 	return TaskFailed
 }
 
-// render gives a payload as JSON, formulas included.
+// renderWithin is render for what the machine makes into something else: ErrBudget, and
+// as much as was rendered, when a formula takes more than any payload may.
+func (s *State) renderWithin(e *execution, d Data) ([]byte, error) {
+	if d.kind <= dataRaw {
+		return d.bytes(), nil
+	}
+	return s.dataValue(e, nil, d).AppendWithin(nil, &expr.Budget{Steps: maxJobSteps})
+}
+
+// render gives a payload as JSON, formulas included, whatever its size: for readers.
 func (s *State) render(e *execution, d Data) []byte {
 	if d.kind <= dataRaw {
 		return d.bytes()

@@ -21,6 +21,11 @@ func (s *State) makeSwitch(r *run, t *task, n *def.Node, depth int) {
 	if failure == "" {
 		chosen, ask, failure = decide(t, n)
 	}
+	if len(chosen) > payloadUnit { // shown twice, and perhaps with escapes
+		if size := len(switchOutput(n, chosen)); size > MaxPayload {
+			failure = payloadTooLarge(t, size)
+		}
+	}
 	switch {
 	case ask:
 		t = s.store(r, t)

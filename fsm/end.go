@@ -69,7 +69,13 @@ func (s *State) end(r *run, status Status, reason string, how ending) {
 	e.reason = cut(reason)
 	e.endTime, e.updated, e.endIndex = s.now, s.now, s.index
 	s.disarmExecution(e)
-	e.output = s.outputOf(e, how)
+	output, failure := s.outputOf(e, how)
+	if failure != "" && status == Completed {
+		status = Failed
+		s.moveStatus(e, status)
+		e.reason = cut(failure)
+	}
+	e.output = output
 	r.stop = true
 	r.batch, r.fin, r.joins, r.loops = r.batch[:0], r.fin[:0], r.joins[:0], r.loops[:0]
 	s.emit(Event{Kind: endKind(status), Exec: e.id, Status: status, Reason: e.reason})
@@ -113,32 +119,34 @@ func endKind(status Status) EventKind {
 }
 
 // outputOf is the output of an execution that ends: of a TERMINATE step, of the
-// definition's template, or of the record that ended it.
-func (s *State) outputOf(e *execution, how ending) Data {
+// definition's template, or of the record that ended it. It says why it is none if the
+// template makes more than an execution may have; what it was to be made of is there.
+func (s *State) outputOf(e *execution, how ending) (out Data, failure string) {
 	if how.fixed {
-		return *how.output
+		return *how.output, ""
 	}
 	last, ok := s.lastTask(e)
 	if !ok { // as Conductor does: nothing ran, so there is nothing to tell
-		return Data{}
+		return Data{}, ""
 	}
 	if p := s.planOf(e); p.Output != nil {
 		out, err := s.evaluate(e, nil, p.Output)
-		if err != nil || len(out) > MaxPayload {
-			return Data{}
+		switch {
+		case err != nil:
+			return Data{}, expressionFailure(err)
+		case len(out) > MaxPayload:
+			return Data{}, join("The payload size: ", itoa(int64(len(out))), " of workflow: ", e.id.String(),
+				" is greater than the permissible limit: ", itoa(MaxPayload), " bytes")
 		}
-		return raw(out)
+		return raw(out), ""
 	}
 	if how.output != nil {
-		return *how.output
+		return *how.output, ""
 	}
-	if last.output.kind == dataNone {
-		return Data{}
+	if last.output.kind <= dataRaw {
+		return last.output, ""
 	}
-	if last.output.kind == dataRaw {
-		return last.output
-	}
-	return Data{kind: dataTask, of: last.id.Serial}
+	return Data{kind: dataTask, of: last.id.Serial}, ""
 }
 
 func (s *State) lastTask(e *execution) (*task, bool) {

@@ -73,7 +73,10 @@ func notStarted(name, why string) string {
 }
 
 func (s *State) noteFailureWorkflow(e *execution, text string) {
-	out := s.render(e, e.output)
+	out, err := s.renderWithin(e, e.output)
+	if err != nil {
+		return // what failed says more
+	}
 	e.output = raw(expr.SetKey(out, "conductor.failure_workflow", expr.AppendString(nil, text)))
 }
 

@@ -220,7 +220,7 @@ func (s *State) evaluateInput(r *run, t *task, n *def.Node, tt *def.TaskType) (f
 		return expressionFailure(err)
 	}
 	if len(in) > MaxPayload {
-		return "input is larger than a task may have"
+		return payloadTooLarge(t, len(in))
 	}
 	t.input = raw(in)
 	s.spend(len(in) / payloadUnit)

@@ -97,9 +97,9 @@ type report struct {
 // report ends a task as told and lets its execution go on. A lease that runs meanwhile
 // is revoked by a report without one: only the lease that was used may ask again.
 func (s *State) report(t *task, p report) (Result, *Rejection) {
-	output, rej := merged(t, p.output)
-	if rej != nil {
-		return Result{}, rej
+	output, over := merged(t, p.output)
+	if over > 0 {
+		p.status, p.reason = TaskStatusFailedTerminal, payloadTooLarge(t, over)
 	}
 	r := s.enter(s.execOf(t))
 	t = s.tasks.mut(t)
@@ -121,20 +121,20 @@ func (s *State) report(t *task, p report) (Result, *Rejection) {
 }
 
 // merged is what a task's output becomes by a report: over what earlier reports of the
-// same attempt left, as long as that stays within the bound.
-func merged(t *task, output []byte) (Data, *Rejection) {
+// same attempt left. When that would go over the bound, over is its size, the output
+// stays as it was, and the report is one of a failure for good.
+func merged(t *task, output []byte) (out Data, over int) {
 	switch {
 	case t.output.kind != dataRaw:
-		return raw(output), nil
+		return raw(output), 0
 	case len(output) == 0:
-		return t.output, nil
+		return t.output, 0
 	}
-	out := expr.Merge(t.output.bytes(), output)
-	if len(out) > MaxPayload {
-		return Data{}, reject(TooLarge, "task ", t.id.String(), ": its output would take ", itoa(int64(len(out))),
-			" bytes; at most ", itoa(MaxPayload), " are allowed")
+	both := expr.Merge(t.output.bytes(), output)
+	if len(both) > MaxPayload {
+		return t.output, len(both)
 	}
-	return raw(out), nil
+	return raw(both), 0
 }
 
 func endOfTask(s TaskStatus) EventKind {
@@ -154,20 +154,20 @@ func (s *State) progressTask(c *ProgressTask) (Result, *Rejection) {
 	if done {
 		return again(t), nil
 	}
-	return s.callBack(t, c.Output, int64(c.CallbackSeconds), c.Worker)
+	return s.callBack(t, report{output: c.Output, worker: c.Worker}, int64(c.CallbackSeconds))
 }
 
-func (s *State) callBack(t *task, output []byte, after int64, worker string) (Result, *Rejection) {
-	out, rej := merged(t, output)
-	if rej != nil {
-		return Result{}, rej
+func (s *State) callBack(t *task, p report, after int64) (Result, *Rejection) {
+	out, over := merged(t, p.output)
+	if over > 0 {
+		return s.report(t, p)
 	}
 	t = s.tasks.mut(t)
 	s.leavePlace(t)
 	t.output = out
 	t.status, t.updated, t.callback = TaskStatusScheduled, s.now, after
-	if worker != "" {
-		t.worker = worker
+	if p.worker != "" {
+		t.worker = p.worker
 	}
 	t.place, t.ready = placeReady, s.now
 	if after > 0 {
@@ -209,15 +209,16 @@ func (s *State) updateTask(c *UpdateTask) (Result, *Rejection) {
 	if t.job != jobNone {
 		return Result{}, reject(Conflict, "task ", t.id.String(), ": the server evaluates it, and takes no report meanwhile")
 	}
+	p := report{status: c.Status, output: c.Output, unfenced: true, reason: c.Reason, worker: c.Worker}
 	if c.Status != TaskStatusInProgress {
-		return s.report(t, report{status: c.Status, output: c.Output, unfenced: true, reason: c.Reason, worker: c.Worker})
+		return s.report(t, p)
 	}
 	if n.Kind == def.Worker {
-		return s.callBack(t, c.Output, int64(c.CallbackSeconds), c.Worker)
+		return s.callBack(t, p, int64(c.CallbackSeconds))
 	}
-	output, rej := merged(t, c.Output)
-	if rej != nil {
-		return Result{}, rej
+	output, over := merged(t, c.Output)
+	if over > 0 {
+		return s.report(t, p)
 	}
 	t = s.tasks.mut(t)
 	t.output = output

@@ -20,7 +20,6 @@ var notYet = map[int]later{
 	193: {"An output over the threshold is kept outside; later tasks get the real values.", external},
 	194: {"Large outputs pass through every operator as small ones do.", external},
 	195: {"Updates of a large output add to it.", external},
-	196: {"An output over the hard limit fails its task for good, with size and limit.", external},
 	197: {"Listeners hear of each change of a task once, and cannot hold a workflow up.", "listeners"},
 	198: {"A schedule with three cron entries fires each; nothing while it is paused.", schedules},
 	199: {"A schedule in a zone fires at local time over the change of clocks.", schedules},
