@@ -327,13 +327,15 @@ func TestOutputsOfReportsStayWithinABound(t *testing.T) {
 	task := TaskID{Exec: id, Serial: 1}
 	for i := range 20 {
 		r := w.do(&UpdateTask{Task: task, Status: TaskStatusInProgress, Output: fmt.Appendf(nil, `{"k%d":%q}`, i, strings.Repeat("x", 1000_000))})
-		if r.Rejection == nil {
-			continue
+		if r.Rejection != nil {
+			t.Fatalf("report %d: %v", i, r.Rejection)
 		}
-		if r.Rejection.Code != TooLarge || i < 10 {
-			t.Errorf("report %d: %v", i, r.Rejection)
+		if got, _ := w.a.View().Task(task); got.Status != TaskStatusScheduled {
+			if got.Status != TaskStatusFailedTerminal || i != 10 || !strings.Contains(got.Reason, "The payload size: 110000") {
+				t.Errorf("report %d: %s %q", i, got.Status, got.Reason)
+			}
+			return
 		}
-		return
 	}
 	t.Error("an output grew without bound")
 }

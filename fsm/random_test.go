@@ -80,7 +80,7 @@ type chaos struct {
 	rates    map[string][]Millis
 }
 
-func newChaos(t *testing.T, seed uint64, met *coverage) *chaos {
+func newChaos(t testing.TB, seed uint64, met *coverage) *chaos {
 	c := &chaos{twin: newTwin(t), r: rand.New(rand.NewPCG(seed, 1)), met: met,
 		accepted: map[TaskID]bool{}, slots: map[Slot]bool{}, last: map[TaskID]Lease{}, rates: map[string][]Millis{}}
 	c.lax = true
