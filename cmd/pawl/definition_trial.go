@@ -33,7 +33,11 @@ has those of children too. The exit code is 1 unless the execution completes.`,
 			if err != nil {
 				return err
 			}
-			if found := append(judge(docs).findings(), unregistrable(docs)...); len(found) > 0 {
+			verdict, err := judge(cmd.Context(), docs)
+			if err != nil {
+				return err
+			}
+			if found := append(verdict.findings(), unregistrable(docs)...); len(found) > 0 {
 				return &findingsError{summary: "nothing was run", code: exitRefused, findings: found}
 			}
 			for _, d := range docs {
