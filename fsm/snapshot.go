@@ -299,6 +299,9 @@ func decodeTaskType(r *reader) *taskType {
 			r.unknown()
 		}
 	}
+	if r.err == nil && t.parsed == nil {
+		r.fail(ErrCorrupt)
+	}
 	return t
 }
 
