@@ -206,7 +206,7 @@ func TestB106EachWorkflowHoldsItsOwnVariables(t *testing.T) {
 	w := begin(t)
 	w.restoreEvery = 1000
 	w.define(flow("f", setVariable("v", m{"mine": "${workflow.input.n}"}), simple("t"), setVariable("v2", m{"again": "${workflow.variables.mine}"})))
-	const many = 400
+	const many = 2_000
 	var ids []fsm.ExecID
 	for n := 0; n < many; n += 50 {
 		var starts []fsm.Body
