@@ -1,6 +1,9 @@
 package fsm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // setting puts or deletes a secret or a variable.
 func (c *chaos) setting() Body {
@@ -35,4 +38,43 @@ func (c *chaos) quotaDefinition() Body {
 	return &PutDefinition{Overwrite: true, Source: fmt.Appendf(nil, `{"name":%q,"version":%d,"schemaVersion":2,
  "rateLimitConfig":{"rateLimitKey":"${workflow.input.n}","concurrentExecLimit":%d,"policy":%q},
  "tasks":[%s,{"name":"hot","taskReferenceName":"last","type":"SIMPLE"}]}`, name, 1+c.r.IntN(2), c.r.IntN(4), policy, first)}
+}
+
+// checkQuotas holds the executions that began in the entry at hand to their quota: who
+// is let in, by a start or from the line, finds a part free. Only what was revived
+// stands above, and what had begun before a definition lowered the limit.
+func (c *chaos) checkQuotas(e *Entry, events []Event) {
+	before, held := c.holders, map[string][]ExecID{}
+	for k, id := range c.a.parked.tree.All() {
+		if k.holds {
+			held[k.limit] = append(held[k.limit], id)
+		}
+	}
+	c.holders = held
+	if slices.ContainsFunc(e.Commands, func(c *Command) bool { _, ok := c.Body.(*PutDefinition); return ok }) {
+		return
+	}
+	revived := map[ExecID]bool{}
+	for _, ev := range events {
+		switch ev.Kind {
+		case ExecutionRetried, ExecutionRestarted, ExecutionReran, ExecutionRevived:
+			revived[ev.Exec] = true
+		}
+	}
+	for name, ids := range held {
+		again, begun := 0, 0
+		for _, id := range ids {
+			if revived[id] {
+				again++
+			} else if !slices.Contains(before[name], id) {
+				begun++
+			}
+		}
+		x, _ := c.a.executions.get(ids[0])
+		if most := int(c.a.quotaOf(c.a.planOf(x))); most > 0 && begun > 0 && len(ids)-again > most {
+			c.t.Fatalf("index %d: %d executions hold a part of quota %q, %d of them revived now and %d let in, %d allowed",
+				c.index, len(ids), name, again, begun, most)
+		}
+		c.met.admitted += begun
+	}
 }

@@ -37,6 +37,9 @@ func TestRandomHistories(t *testing.T) {
 	if runs < 100 {
 		return
 	}
+	if met.admitted == 0 {
+		t.Error("no execution began with a part of a quota")
+	}
 	for k := kindStart; k < kindEnd; k++ {
 		if newBody(k) == nil {
 			continue // a number that is not used
@@ -57,9 +60,10 @@ func TestRandomHistories(t *testing.T) {
 }
 
 type coverage struct {
-	done    map[string]int
-	refused map[Code]int
-	ended   [Terminated + 1]int
+	done     map[string]int
+	refused  map[Code]int
+	ended    [Terminated + 1]int
+	admitted int // executions that began with a part of a quota
 }
 
 // chaos is one history.
@@ -78,6 +82,7 @@ type chaos struct {
 	slots    map[Slot]bool
 	last     map[TaskID]Lease
 	rates    map[string][]Millis
+	holders  map[string][]ExecID // by quota, after the entry before
 }
 
 func newChaos(t testing.TB, seed uint64, met *coverage) *chaos {
@@ -243,6 +248,7 @@ func (c *chaos) note(e *Entry, out *Applied) {
 	}
 	c.leased = append(c.leased, out.Grants...)
 	c.checkLimits(out.Grants)
+	c.checkQuotas(e, out.Events)
 }
 
 // fence lets each task be finished once, whoever says so.
