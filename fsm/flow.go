@@ -106,13 +106,13 @@ func (s *State) each(r *run, list *[]uint32, judge func(r *run, t *task)) {
 }
 
 // executeBatch does what the new records do by themselves, in the order they were made.
+// Each leaves the list first: one that only stood for the first record of an execution
+// gives its serial to that, which is then a new record of the batch.
 func (s *State) executeBatch(r *run) {
-	done := 0
-	for ; done < len(r.batch) && !r.stop && s.scratch.steps > 0; done++ {
-		s.execute(r, s.taskAt(r.e, r.batch[done]))
-	}
-	if !r.stop { // else the end has emptied it
-		r.batch = r.batch[:copy(r.batch, r.batch[done:])]
+	for len(r.batch) > 0 && !r.stop && s.scratch.steps > 0 {
+		t := s.taskAt(r.e, r.batch[0])
+		r.batch = r.batch[:copy(r.batch, r.batch[1:])]
+		s.execute(r, t)
 	}
 }
 

@@ -55,3 +55,31 @@ func TestRevivedExecutionTakesItsPartOfTheQuota(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What begins from the line begins with any kind of step, also one that acts at once.
+func TestWhatWaitedForItsQuotaBeginsWithAnyStep(t *testing.T) {
+	for _, first := range []string{
+		`{"name":"v","taskReferenceName":"v","type":"SET_VARIABLE","inputParameters":{"x":1}}`,
+		`{"name":"f","taskReferenceName":"f","type":"FORK_JOIN","forkTasks":[[{"name":"n","taskReferenceName":"n","type":"NOOP"}]]},
+		 {"name":"j","taskReferenceName":"j","type":"JOIN","joinOn":["n"]}`,
+		`{"name":"l","taskReferenceName":"l","type":"DO_WHILE","loopCondition":"false","loopOver":[{"name":"n","taskReferenceName":"n","type":"NOOP"}]}`,
+	} {
+		w := newTwin(t)
+		w.define(`{"name":"w","version":1,"schemaVersion":2,"rateLimitConfig":{"rateLimitKey":"k","concurrentExecLimit":1},
+ "tasks":[` + first + `,{"name":"a","taskReferenceName":"last","type":"SIMPLE"}]}`)
+		fail := func(id ExecID) { w.must(&UpdateTask{Exec: id, Ref: "last", Status: TaskStatusFailedTerminal}) }
+		one, two := w.start("w", `{}`), w.start("w", `{}`)
+		fail(one)
+		fail(two) // it has come to its last step
+		three := w.start("w", `{}`)
+		w.must(&RestartExecution{Exec: one})
+		if !w.execution(one).Parked {
+			t.Fatalf("%s: begins anew above the limit", first)
+		}
+		fail(three)
+		fail(one)
+		if err := w.a.Verify(Full); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
