@@ -24,6 +24,16 @@ func (c *chaos) ended() ExecID {
 	return c.exec()
 }
 
+// sealed picks an execution that has completed and may not be restarted, if there is one.
+func (c *chaos) sealed(otherwise ExecID) ExecID {
+	for _, id := range c.execs {
+		if e, ok := c.a.find(id); ok && e.status == Completed && !c.a.planOf(e).Restartable {
+			return id
+		}
+	}
+	return otherwise
+}
+
 // anyTask picks a record of an execution, ended ones too.
 func (c *chaos) anyTask(id ExecID) TaskID {
 	var all []TaskID
@@ -53,6 +63,9 @@ func (c *chaos) verbs() Body {
 	id := c.ended()
 	switch c.r.IntN(16) {
 	case 0, 1:
+		if c.r.IntN(4) == 0 {
+			id = c.sealed(id)
+		}
 		return &RestartExecution{Exec: id, Latest: c.r.IntN(2) == 0}
 	case 2, 3, 4, 5:
 		return &RetryExecution{Exec: id, ResumeSubworkflows: c.r.IntN(2) == 0}
