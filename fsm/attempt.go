@@ -66,6 +66,26 @@ func (s *State) remake(r *run, t *task, retry uint32, input Data) {
 	s.removeTask(r.e, t)
 	r.as = as
 	s.makeStep(r, st, 0)
+	s.bringBack(r.e, t)
+}
+
+// bringBack makes the newest record of a step that is left its latest, when the one that
+// was to be made in the place of t was not: a dynamic fork without a list ends the
+// execution instead. In a loop that is a record of an earlier iteration.
+func (s *State) bringBack(e *execution, t *task) {
+	k := latestKey{exec: e.id, ref: t.ref}
+	if s.latest.has(k) || t.loop == 0 {
+		return
+	}
+	for id, x := range s.tasks.tree.Before(t.id) {
+		if id.Exec != e.id || id.Serial <= t.loop {
+			return
+		}
+		if s.spend(1); x.ref == t.ref {
+			s.latest.put(k, id.Serial)
+			return
+		}
+	}
 }
 
 // childInput is the input of a child from that of its record, which shows it as a
