@@ -304,6 +304,7 @@ const (
 	bitRepeated = 1 << iota
 	bitIgnored
 	bitRejected
+	bitItems
 )
 
 func writeResult(w *out, o fsm.Outcome) {
@@ -315,11 +316,11 @@ func writeResult(w *out, o fsm.Outcome) {
 	if res.Ignored {
 		bits |= bitIgnored
 	}
-	var rejection []byte
 	if res.Rejection != nil {
 		bits |= bitRejected
-		// A struct of plain fields encodes without error.
-		rejection, _ = pack(res.Rejection)
+	}
+	if len(res.Items) > 0 {
+		bits |= bitItems
 	}
 	w.byte(bits)
 	w.byte(o.Position.Incarnation)
@@ -330,8 +331,24 @@ func writeResult(w *out, o fsm.Outcome) {
 	w.int(int64(res.Version))
 	w.num(res.Index)
 	if res.Rejection != nil {
-		w.bytes(rejection)
+		writeRejection(w, res.Rejection)
 	}
+	if len(res.Items) > 0 {
+		w.num(uint64(len(res.Items)))
+		for _, item := range res.Items {
+			w.exec(item.Exec)
+			writeRejection(w, item.Rejection)
+		}
+	}
+}
+
+// writeRejection writes nothing as an empty text.
+func writeRejection(w *out, rej *fsm.Rejection) {
+	var b []byte
+	if rej != nil {
+		b, _ = pack(rej) // a struct of plain fields encodes without error
+	}
+	w.bytes(b)
 }
 
 func readResult(r *in) fsm.Outcome {
@@ -342,10 +359,29 @@ func readResult(r *in) fsm.Outcome {
 	}
 	o.Result.Repeated, o.Result.Ignored = bits&bitRepeated != 0, bits&bitIgnored != 0
 	if bits&bitRejected != 0 {
-		o.Result.Rejection = new(fsm.Rejection)
-		if r.err == nil && unpack(r.bytes(), o.Result.Rejection) != nil {
+		o.Result.Rejection = readRejection(r)
+	}
+	if bits&bitItems != 0 {
+		n := r.num()
+		if n > fsm.MaxBulk {
 			r.fail()
+			return o
+		}
+		for range n {
+			o.Result.Items = append(o.Result.Items, fsm.BulkItem{Exec: r.exec(), Rejection: readRejection(r)})
 		}
 	}
 	return o
+}
+
+func readRejection(r *in) *fsm.Rejection {
+	b := r.bytes()
+	if len(b) == 0 {
+		return nil
+	}
+	rej := new(fsm.Rejection)
+	if r.err == nil && unpack(b, rej) != nil {
+		r.fail()
+	}
+	return rej
 }
