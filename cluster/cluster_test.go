@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/pawlhq/pawl/fsm"
 )
 
 func TestThreeNodesProposeReadAndFailOver(t *testing.T) {
@@ -28,6 +30,31 @@ func TestThreeNodesProposeReadAndFailOver(t *testing.T) {
 		}
 		l.restart()
 		c.agree()
+	})
+}
+
+// A follower answers as soon as it has applied a command. The leader's own machine may
+// be behind then, and a read there must wait for it.
+func TestReadWaitsForWhatAFollowerHasAnswered(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		defer c.stopAll()
+		l := c.leader()
+		slow := make(chan struct{})
+		l.host.mu.Lock()
+		l.host.offers, l.host.slow = []fsm.Offer{{Queue: "q", Slot: fsm.Slot{Node: l.p.Node, Boot: l.p.Boot, N: 1}}}, slow
+		l.host.mu.Unlock()
+		c.mustPropose(l, "before")
+		c.mustPropose(c.others(l)[0], "after")
+		go func() {
+			time.Sleep(time.Second)
+			close(slow)
+		}()
+		for _, n := range c.nodes {
+			if v, err := read(n, 5*time.Second); err != nil || !has(v, "after") {
+				t.Errorf("read on %s: %v, found %v", n.name, err, err == nil && has(v, "after"))
+			}
+		}
 	})
 }
 

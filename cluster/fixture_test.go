@@ -132,6 +132,7 @@ type host struct {
 	stamps  int
 	offers  []fsm.Offer // given with the next stamp
 	settled []bool
+	slow    chan struct{} // holds the next Settle, and with it the node's machine, up
 }
 
 func (h *host) Lead(term uint64, v fsm.View) {
@@ -164,6 +165,12 @@ func (h *host) Settle(_ []fsm.Offer, applied bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.settled = append(h.settled, applied)
+	if wait := h.slow; wait != nil {
+		h.slow = nil
+		h.mu.Unlock() // whoever looks at the host need not wait
+		<-wait
+		h.mu.Lock()
+	}
 }
 func (h *host) Register(_ uint64, _ fsm.NodeID, set fsm.SlotSet) {
 	h.mu.Lock()

@@ -32,6 +32,11 @@ const (
 // that nobody else had acknowledged a write in a later term before: a majority would
 // have stored that term, and the two share a voter. Answers name their round, so that
 // one that was under way while this process stood still counts for nothing.
+//
+// What it confirms is the commit index: a follower answers its callers when it has
+// applied their command itself, which may be before the leader has. In an open term an
+// entry at that index reaches the machine: the term's no-op, which does not, lies before
+// the entry that opened it, and nothing here uses barriers.
 type Reads struct {
 	self    fsm.NodeID
 	raft    consensus
@@ -225,7 +230,7 @@ func (r *Reads) serveConfirm(_ context.Context, _ fsm.NodeID, b []byte) ([]byte,
 
 // confirm does a round for term, which is open here.
 func (r *Reads) confirm(ctx context.Context, term uint64) point {
-	index := r.replica.Applied()
+	index := r.raft.CommitIndex()
 	lost := point{err: &fsm.NotLeaderError{}}
 	voters := r.members.voters()
 	need := len(voters)/2 + 1
