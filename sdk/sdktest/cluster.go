@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
@@ -35,6 +36,7 @@ type Cluster struct {
 	Client *pawl.Client
 
 	t      testing.TB
+	dir    string // what nodes keep is below
 	label  string // of the goroutines of the nodes, for pprof
 	clock  clock
 	log    *journal
@@ -82,7 +84,9 @@ func Start(t testing.TB, nodes int, defs ...string) *Cluster {
 	if nodes != 1 && nodes != 3 && nodes != 5 {
 		t.Fatalf("sdktest: %d nodes; want 1, 3 or 5", nodes)
 	}
-	c := &Cluster{t: t, label: fmt.Sprintf("%s/%d", t.Name(), clusters.Add(1)), log: new(journal)}
+	// The folder first: what is registered later is cleaned up earlier, and nodes must
+	// have stopped when it goes.
+	c := &Cluster{t: t, dir: t.TempDir(), label: fmt.Sprintf("%s/%d", t.Name(), clusters.Add(1)), log: new(journal)}
 	c.wire = newWire(&c.losses)
 	c.losses.completions = c.completions
 	t.Cleanup(c.stop)
@@ -168,7 +172,10 @@ func (c *Cluster) launchAll() error {
 
 // plan gives each node its configuration.
 func (c *Cluster) plan(nodes int) error {
-	dir := c.t.TempDir()
+	dir, err := os.MkdirTemp(c.dir, "cluster")
+	if err != nil {
+		return err
+	}
 	peers, err := freeAddrs(nodes)
 	if err != nil {
 		return err

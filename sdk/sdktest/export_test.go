@@ -6,3 +6,15 @@ func (c *Cluster) Lost() int {
 	defer c.losses.mu.Unlock()
 	return c.losses.lost
 }
+
+// Running is how many nodes run.
+func (c *Cluster) Running() (n int) {
+	for _, x := range c.nodes {
+		x.mu.Lock()
+		if x.run != nil {
+			n++
+		}
+		x.mu.Unlock()
+	}
+	return n
+}
