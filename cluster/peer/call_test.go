@@ -233,9 +233,9 @@ func TestHandlersAreBounded(t *testing.T) {
 func TestFollowerForwardLinkDiesAfterSend(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fabric) {
 		a, b := f.pair(t)
-		arrived := make(chan struct{})
+		arrived := make(chan struct{}, 2) // the second call may get there before its link is cut
 		b.Handle(Propose, func(ctx context.Context, _ fsm.NodeID, _ []byte) ([]byte, error) {
-			close(arrived)
+			arrived <- struct{}{}
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
